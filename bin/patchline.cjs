@@ -1,0 +1,8 @@
+#!/usr/bin/env node
+// CommonJS on purpose: in an ES module the thread pool has started before the first line could size it.
+const { availableParallelism } = require('node:os');
+
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, 2 * availableParallelism()));
+process.env.ORT_DISABLE_TELEMETRY ??= '1';
+process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
+import('../dist/cli/index.js');

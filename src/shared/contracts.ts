@@ -1,0 +1,136 @@
+import { z } from 'zod';
+import { namePattern } from './keys.js';
+
+/**
+ * What travels through the queues and what is written as a result. `stages` names the data and the result of each stage's
+ * job; run-worker.ts checks both, and all types are inferred from here.
+ */
+const instant = z.iso.datetime();
+const name = z.string().regex(namePattern);
+const box = z.tuple([z.number(), z.number(), z.number(), z.number()]);
+
+export const policySchema = z.enum(['flagged', 'all']);
+export type Policy = z.infer<typeof policySchema>;
+export type Verdict = z.infer<typeof verdictSchema>;
+const verdictSchema = z.enum(['good', 'anomalous']);
+
+/** One image's pass through one bundle version: what the producer fixed, so that every run of it takes the same way. */
+export const inspectionSchema = z.strictObject({
+  inspectionId: z.string().regex(/^i-\d{8}-[0-9a-f]{24}$/),
+  imageKey: z.string().min(1),
+  camera: name.nullable(),
+  product: name,
+  bundle: z.string().regex(/^v[1-9]\d*$/),
+  policy: policySchema,
+  /** BullMQ priority: 0 for live images, 10 for a backfill. */
+  priority: z.number().int().min(0),
+  capturedAt: instant,
+});
+export type Inspection = z.infer<typeof inspectionSchema>;
+
+export const warningSchema = z.strictObject({ code: z.string(), message: z.string() });
+export type Warning = z.infer<typeof warningSchema>;
+
+/** What score finds out about an image. Boxes are [x, y, width, height] in pixels of the upright original. */
+export const scoredSchema = z.strictObject({
+  verdict: verdictSchema,
+  anomalyScore: z.number(),
+  threshold: z.number(),
+  severity: z.number(),
+  location: z.strictObject({ box, peak: z.tuple([z.number(), z.number()]) }),
+  /** The bank row nearest to the most suspicious patch: where it came from and the spaced distance to it. */
+  nearestNormal: z.strictObject({ trainingImage: z.string(), box, distance: z.number() }),
+  /** Of the patch distances over the whole image: two of the readable features. */
+  patchDistance: z.strictObject({ mean: z.number(), max: z.number() }),
+  warnings: z.array(warningSchema),
+  /** float16, base64; `backbone` is the sha256 of the network that made them. */
+  vectors: z.strictObject({ embedding: z.string(), patch: z.string(), backbone: z.string() }),
+  timings: z.record(z.string(), z.number()),
+});
+export type Scored = z.infer<typeof scoredSchema>;
+
+/** What an explaining or the finalizing job is given. */
+const scoredInspection = inspectionSchema.extend({ scored: scoredSchema });
+export type ScoredInspection = z.infer<typeof scoredInspection>;
+
+export const statusSchema = z.enum(['done', 'incomplete', 'failed']);
+export type Status = z.infer<typeof statusSchema>;
+
+export const explanationSchema = z.strictObject({
+  status: z.enum(['done', 'failed', 'skipped']),
+  key: z.string().optional(),
+  code: z.string().optional(),
+  message: z.string().optional(),
+});
+export type Explanation = z.infer<typeof explanationSchema>;
+
+export const explainingStages = ['gradcam', 'features', 'shap'] as const;
+export type ExplainingStage = (typeof explainingStages)[number];
+export type Stage = 'score' | ExplainingStage | 'finalize';
+export const stageNames: readonly Stage[] = ['score', ...explainingStages, 'finalize'];
+
+const errorSchema = z.strictObject({ code: z.string(), message: z.string(), stage: z.enum(['score', 'finalize']) });
+
+const resultHead = {
+  schema: z.literal(1),
+  inspectionId: inspectionSchema.shape.inspectionId,
+  imageKey: inspectionSchema.shape.imageKey,
+  camera: inspectionSchema.shape.camera,
+  product: inspectionSchema.shape.product,
+  bundle: inspectionSchema.shape.bundle,
+  capturedAt: instant,
+  finishedAt: instant,
+};
+
+/** result.json of an inspection that has a verdict. */
+export const scoredResultSchema = z.strictObject({
+  ...resultHead,
+  status: z.enum(['done', 'incomplete']),
+  ...scoredSchema.omit({ patchDistance: true }).shape,
+  explanations: z.partialRecord(z.enum(explainingStages), explanationSchema).optional(),
+  artefacts: z.strictObject({ overlay: z.string(), anomalyMap: z.string(), gradcam: z.string().optional() }).optional(),
+  /** Only where the inspection is incomplete: what a retry needs after Redis was lost. */
+  policy: policySchema.optional(),
+  priority: z.number().optional(),
+});
+export type ScoredResult = z.infer<typeof scoredResultSchema>;
+
+/** result.json of an inspection without a verdict. */
+export const failedResultSchema = z.strictObject({
+  ...resultHead,
+  status: z.literal('failed'),
+  error: errorSchema,
+  policy: policySchema,
+  priority: z.number(),
+});
+export type FailedResult = z.infer<typeof failedResultSchema>;
+
+export const resultSchema = z.discriminatedUnion('status', [scoredResultSchema, failedResultSchema]);
+export type InspectionResult = ScoredResult | FailedResult;
+
+/** One entry of the streams `verdicts` and `results`. Delivered at least once: readers dedupe by inspectionId. */
+export const inspectionEventSchema = z.strictObject({
+  inspectionId: resultHead.inspectionId,
+  imageKey: resultHead.imageKey,
+  camera: resultHead.camera,
+  product: resultHead.product,
+  bundle: resultHead.bundle,
+  capturedAt: instant,
+  /** null in a verdict event: its result is still to come. */
+  status: statusSchema.nullable(),
+  verdict: verdictSchema.nullable(),
+  anomalyScore: z.number().nullable(),
+  threshold: z.number().nullable(),
+  severity: z.number().nullable(),
+  error: errorSchema.nullable(),
+});
+export type InspectionEvent = z.infer<typeof inspectionEventSchema>;
+
+/** Data and result of each stage's job. */
+export const stages = {
+  score: { data: inspectionSchema, result: z.strictObject({ verdict: verdictSchema }) },
+  finalize: { data: scoredInspection, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
+} as const;
+/** The stages that this release can run, in the order of the work. */
+export type RunnableStage = keyof typeof stages;
+export const runnableStages = Object.keys(stages) as RunnableStage[];

@@ -1,0 +1,59 @@
+/** Every error code patchline can answer with, and what it means to the person who reads it. */
+export const errorCodes = {
+  ARGUMENT_INVALID: 'A command was called with a wrong argument or option',
+  BUNDLE_DAMAGED: 'A part of a bundle is missing, cut short or does not match its sha256',
+  BUNDLE_NETWORK_MISMATCH: 'The bundle was fitted with another network file than the one in models/',
+  BUNDLE_NOT_FOUND: 'The product has no such bundle version, or no active one',
+  CAMERA_UNKNOWN: 'The camera is not configured and the store does not hold exactly one product',
+  CONFIG_INVALID: 'The configuration has faults; all of them are listed',
+  DATASET_INVALID: 'A folder given to fit or evaluate does not hold what is needed',
+  IMAGE_NOT_FOUND: 'The image key names no object',
+  IMAGE_TOO_LARGE: 'The image has more bytes or more pixels than allowed',
+  IMAGE_UNREADABLE: 'The bytes are not a whole image that can be decoded',
+  INSPECTION_NOT_FOUND: 'No inspection with this id has a result or a job',
+  KEY_INVALID: 'An object key is empty, too long or has a segment that no store can hold',
+  MODEL_DAMAGED: 'A network file in models/ is missing or does not match its sha256',
+  MODEL_INPUT_MISMATCH: 'A network was given an input of another name, shape or type than it takes',
+  NOT_AVAILABLE: 'This explanation is not part of this release',
+  OBJECT_NOT_FOUND: 'The store holds no object under this key',
+  QUEUE_UNREACHABLE: 'Redis does not answer, or none is configured and none was started',
+  REDIS_EVICTS: 'Redis may drop jobs: its maxmemory-policy is not noeviction',
+  SHAPE_MISMATCH: 'An array has another shape or length than expected',
+  STAGE_FAILED: 'A stage failed for a reason that is not one of the other codes',
+  STORE_UNREACHABLE: 'The object store does not answer or refuses access',
+  TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
+  UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
+} as const;
+
+export type ErrorCode = keyof typeof errorCodes;
+
+export interface ErrorOptions {
+  /** Whether the same call may succeed later without anything being mended. Default false. */
+  retryable?: boolean;
+  details?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+/** The one error type of patchline; its message has the form "Expected X for NAME but received V of type T" where that fits. */
+export class PatchlineError extends Error {
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  readonly details: Record<string, unknown>;
+
+  constructor(code: ErrorCode, message: string, { retryable = false, details = {}, cause }: ErrorOptions = {}) {
+    super(message, { cause });
+    this.name = 'PatchlineError';
+    this.code = code;
+    this.retryable = retryable;
+    this.details = details;
+  }
+}
+
+/** The code of any thrown value: its own for a PatchlineError, else STAGE_FAILED. */
+export function codeOf(error: unknown): ErrorCode {
+  return error instanceof PatchlineError ? error.code : 'STAGE_FAILED';
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
