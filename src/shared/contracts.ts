@@ -49,9 +49,13 @@ export const scoredSchema = z.strictObject({
 });
 export type Scored = z.infer<typeof scoredSchema>;
 
-/** What an explaining or the finalizing job is given. */
+/** What the finalizing job is given. */
 const scoredInspection = inspectionSchema.extend({ scored: scoredSchema });
 export type ScoredInspection = z.infer<typeof scoredInspection>;
+
+/** What an explaining job is given: the rest is in the work object. */
+export const explainingSchema = inspectionSchema.extend(scoredSchema.pick({ verdict: true, patchDistance: true }).shape);
+export type ExplainingData = z.infer<typeof explainingSchema>;
 
 export const statusSchema = z.enum(['done', 'incomplete', 'failed']);
 export type Status = z.infer<typeof statusSchema>;

@@ -1,0 +1,80 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { type Config, loadConfig } from '../shared/config.js';
+import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
+import { createLogger, type Logger } from '../shared/logger.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
+import { openStore } from '../shared/store/open-store.js';
+
+/** Options that every command takes. */
+export interface CommonOptions {
+  store?: string;
+  config?: string;
+  json?: boolean;
+}
+
+/** A command with the common options and an example under its help. */
+export function defineCommand(nameAndArguments: string, description: string, example: string): Command {
+  return new Command(nameAndArguments.split(' ')[0])
+    .arguments(nameAndArguments.split(' ').slice(1).join(' '))
+    .description(description)
+    .option('--store <where>', 'a directory or s3://bucket/prefix (default: PATCHLINE_STORE, else ./patchline-data)')
+    .option('--config <file>', 'configuration (default: PATCHLINE_CONFIG, else ./patchline.yaml if there is one)')
+    .option('--json', 'print one JSON document on stdout')
+    .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`);
+}
+
+export interface Session {
+  config: Config;
+  logger: Logger;
+  store: ObjectStore;
+}
+
+/** Where a command works: the store of `--store`, else PATCHLINE_STORE, else ./patchline-data. */
+export const storeUrlOf = (options: CommonOptions): string =>
+  options.store ?? process.env.PATCHLINE_STORE ?? 'patchline-data';
+
+export async function openSession(options: CommonOptions): Promise<Session> {
+  const config = await loadConfig(options.config);
+  return { config, logger: createLogger(config.logLevel), store: await openStore(storeUrlOf(options)) };
+}
+
+/** Prints what a command answers: one JSON document, or lines for people. */
+export function answer({ json }: CommonOptions, value: unknown, lines: string[]): void {
+  process.stdout.write(json ? `${JSON.stringify(value, null, 2)}\n` : lines.map((line) => `${line}\n`).join(''));
+}
+
+/** Progress and remarks: on stderr, so that stdout holds the answer alone. */
+export const remark = (line: string): void => void process.stderr.write(`${line}\n`);
+
+export const wholeNumber =
+  (least: number) =>
+  (text: string): number => {
+    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
+  };
+
+export function date(text: string): string {
+  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  throw new InvalidArgumentError('Expected a date such as 2026-01-31.');
+}
+
+/** Runs the command line: exit 0 done, 1 failed, 2 wrong usage. */
+export async function runCommandLine(program: Command, argv: string[]): Promise<void> {
+  for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])]) {
+    command.exitOverride().showHelpAfterError('(--help shows how to use it)');
+  }
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    process.exitCode = report(error, argv.includes('--json'));
+  }
+}
+
+function report(error: unknown, json: boolean): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said why itself
+  const code = codeOf(error);
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message: messageOf(error) } }, null, 2)}\n`);
+  remark(`${code}: ${messageOf(error)}`);
+  if (!(error instanceof PatchlineError) && error instanceof Error) remark(error.stack ?? '');
+  return code === 'ARGUMENT_INVALID' ? 2 : 1;
+}

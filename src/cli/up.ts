@@ -1,0 +1,46 @@
+import { runnableStages } from '../shared/contracts.js';
+import { reconcile } from '../producer/reconcile.js';
+import { startEmbeddedRedis } from '../shared/embedded-redis.js';
+import { startPools } from '../workers/pools.js';
+import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
+import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
+import { describeReconcile } from './reconcile.js';
+
+export const up = defineCommand(
+  'up',
+  'Run everything in this process: an embedded Redis where REDIS_URL is not set, and the workers of all stages.',
+  'patchline up --store ./patchline-data',
+).action(async (options: CommonOptions) => {
+  // A reconcile that fails must not take the workers down: the images stay in the store for the next one.
+  let reconcileAgain = () => {};
+  const { store, logger } = await openSession(options);
+  const embedded =
+    process.env.REDIS_URL === undefined
+      ? await startEmbeddedRedis(store.url, { logger, onRestart: () => reconcileAgain() })
+      : undefined;
+  try {
+    await withConnection(options, async (connection) => {
+      const pools = startPools(runnableStages, connection);
+      remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
+      let reconciling = Promise.resolve();
+      reconcileAgain = () => {
+        reconciling = reconciling.then(() => reconcileOnce(connection));
+      };
+      reconcileAgain();
+      await untilAskedToEnd();
+      await pools.close();
+    });
+  } finally {
+    await embedded?.stop();
+  }
+});
+
+async function reconcileOnce({ producer, logger }: Connection): Promise<void> {
+  try {
+    const report = await reconcile(producer);
+    logger.info(report, 'reconciled');
+    if (report.enqueued + report.failed > 0) remark(describeReconcile(report));
+  } catch (error) {
+    logger.error({ err: error }, 'reconcile failed');
+  }
+}

@@ -1,0 +1,92 @@
+import { activeVersion, listProducts } from '../shared/bundle.js';
+import type { Config } from '../shared/config.js';
+import type { Inspection } from '../shared/contracts.js';
+import { PatchlineError } from '../shared/errors.js';
+import { inspectionIdOf } from '../shared/keys.js';
+import { jobIdOf, lookAt, type Queues } from '../shared/queues.js';
+import { hasResult } from '../shared/results.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
+import { addScore, restart, runAgain } from './restart.js';
+
+/** How long a product's active bundle version is taken as known. */
+const activeVersionTtlMs = 2_000;
+
+/** What every way in shares. */
+export interface Producer {
+  store: ObjectStore;
+  queues: Queues;
+  config: Config;
+  /** The product that a camera looks at. @throws CAMERA_UNKNOWN */
+  productOf(camera: string): Promise<string>;
+  /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND */
+  activeVersionOf(product: string): Promise<string>;
+}
+
+export function createProducer(store: ObjectStore, queues: Queues, config: Config): Producer {
+  const known = new Map<string, { version: Promise<string>; readAt: number }>();
+  return {
+    store,
+    queues,
+    config,
+    productOf: (camera) => productOf(store, config, camera),
+    activeVersionOf(product) {
+      const entry = known.get(product);
+      if (entry && Date.now() - entry.readAt < activeVersionTtlMs) return entry.version;
+      const version = activeVersion(store, product);
+      known.set(product, { version, readAt: Date.now() });
+      return version;
+    },
+  };
+}
+
+/** The product a camera is configured for, else the store's only one. */
+export async function productOf(store: ObjectStore, config: Config, camera: string): Promise<string> {
+  const configured = config.cameras[camera]?.product;
+  if (configured !== undefined) return configured;
+  const products = await listProducts(store);
+  if (products.length === 1) return products[0]!;
+  const found = products.length === 0 ? 'no product' : `the products ${products.join(', ')}`;
+  throw new PatchlineError(
+    'CAMERA_UNKNOWN',
+    `Expected the camera ${camera} in the configuration (cameras: {${camera}: {product: …}}), since the store holds ${found}`,
+  );
+}
+
+export interface CameraImage {
+  imageKey: string;
+  camera: string;
+  capturedAt: string;
+}
+
+/** Fixes what inspecting an image means, so that every run of the job takes the same way. */
+export async function planInspection(producer: Producer, image: CameraImage): Promise<Inspection> {
+  const product = await producer.productOf(image.camera);
+  const bundle = await producer.activeVersionOf(product);
+  return inspectionOf(image, product, bundle, producer.config);
+}
+
+export function inspectionOf(image: CameraImage, product: string, bundle: string, { explain }: Config): Inspection {
+  const inspectionId = inspectionIdOf(image.imageKey, product, bundle, image.capturedAt);
+  return { inspectionId, ...image, product, bundle, policy: explain, priority: 0 };
+}
+
+export type Enqueued = 'enqueued' | 'finished' | 'busy';
+
+/**
+ * Enqueues an inspection unless it has a result. What a lost or trimmed job left behind is cleared away first: a plain
+ * add under an id that is still in a finished set is ignored without a word.
+ *
+ * @param again inspects anew what has a result; `busy` where that inspection is under way.
+ */
+export async function enqueue({ store, queues }: Producer, inspection: Inspection, again: boolean): Promise<Enqueued> {
+  const { inspectionId } = inspection;
+  if (again) return (await runAgain({ store, queues }, inspection)) ? 'enqueued' : 'busy';
+  if (await hasResult(store, inspectionId)) return 'finished';
+  const score = await lookAt(queues, 'score', jobIdOf(inspectionId, 'score'));
+  if (!score.exists) await addScore(queues, inspection);
+  else if (!score.live && !(await lookAt(queues, 'finalize', jobIdOf(inspectionId, 'finalize'))).live) {
+    if (await hasResult(store, inspectionId)) return 'finished';
+    if (!(await restart(queues, inspection))) return 'busy';
+  }
+  return 'enqueued';
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { imageKeyOf } from '../shared/keys.js';
+import { listAll, type ObjectInfo, type ObjectStore } from '../shared/store/object-store.js';
+import type { CameraImage } from './enqueue.js';
+
+export interface NewOriginal {
+  camera: string;
+  bytes: Uint8Array;
+  fileName: string;
+  capturedAt: string;
+}
+
+/**
+ * Stores a camera's image under a key made of its content, unless it is there.
+ *
+ * @param collected only keeps it for a later fit: reconcile leaves it alone. Without it the mark of an earlier collecting
+ *   is dropped.
+ */
+export async function storeOriginal(store: ObjectStore, original: NewOriginal, collected: boolean): Promise<CameraImage> {
+  const { camera, bytes, fileName, capturedAt } = original;
+  const imageKey = imageKeyOf(camera, capturedAt, bytes, fileName);
+  const image = { imageKey, camera, capturedAt };
+  const metadata = { capturedat: capturedAt };
+  const marked = { ...metadata, collected: 'true' };
+  if (await store.putIfAbsent(imageKey, bytes, { metadata: collected ? marked : metadata })) return image;
+  const known = readMark(await store.head(imageKey), imageKey, camera);
+  if (known.collected && !collected) await store.setMetadata(imageKey, { capturedat: known.image.capturedAt });
+  return known.image;
+}
+
+const markSchema = z.object({ capturedat: z.iso.datetime(), collected: z.literal('true').optional() });
+
+function readMark(info: { metadata: Record<string, string>; modifiedAt: Date } | undefined, imageKey: string, camera: string) {
+  const mark = markSchema.safeParse(info?.metadata);
+  // Originals that somebody put there by other means carry no mark: their time is the object's.
+  const capturedAt = mark.data?.capturedat ?? (info?.modifiedAt ?? new Date()).toISOString();
+  return { image: { imageKey, camera, capturedAt }, collected: mark.data?.collected === 'true' };
+}
+
+/** An original with its time of capture, and whether it was only collected. */
+export async function readOriginal(
+  store: ObjectStore,
+  imageKey: string,
+): Promise<{ image: CameraImage; collected: boolean }> {
+  return readMark(await store.head(imageKey), imageKey, imageKey.split('/')[1]!);
+}
+
+export interface StoredOriginal extends ObjectInfo {
+  camera: string;
+  /** UTC date of capture, yyyy-mm-dd. */
+  date: string;
+}
+
+/** The originals in the store, by camera and date of capture; `since` (a date) leaves out older ones without listing them. */
+export async function* listOriginals(
+  store: ObjectStore,
+  { camera, since = '', until = '9999' }: { camera?: string; since?: string; until?: string } = {},
+): AsyncGenerator<StoredOriginal> {
+  const prefix = camera === undefined ? 'images/' : `images/${camera}/`;
+  let after: string | undefined;
+  do {
+    const page = await store.list(prefix, { after });
+    after = page.next;
+    for (const object of page.objects) {
+      const [, owner, date] = object.key.split('/');
+      if (date! < since) {
+        after = `images/${owner}/${since}`; // nothing of this camera before that date is wanted: go on from there
+        break;
+      }
+      if (date! <= until) yield { ...object, camera: owner!, date: date! };
+    }
+  } while (after !== undefined);
+}
+
+/** The ids of all inspections captured on a date that have a result. */
+export async function resultIdsOf(store: ObjectStore, date: string): Promise<Set<string>> {
+  const ids = new Set<string>();
+  for await (const { key } of listAll(store, `inspections/${date}/`)) {
+    const [, , inspectionId, file] = key.split('/');
+    if (file === 'result.json') ids.add(inspectionId!);
+  }
+  return ids;
+}
+
+/** The time of capture given by a caller, else the image's own, else the file's. */
+export const captureTime = (exif: Date | undefined, modifiedAt: Date): string => (exif ?? modifiedAt).toISOString();
+

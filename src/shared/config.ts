@@ -1,0 +1,142 @@
+import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { policySchema } from './contracts.js';
+import { messageOf, PatchlineError } from './errors.js';
+import { namePattern } from './keys.js';
+
+const unitBytes: Record<string, number> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** A size in bytes: a number or a text like 50MB. */
+const byteSize = z.union([z.number(), z.string()]).transform((value, context) => {
+  const [, amount, unit = 'B'] = /^(\d+(?:\.\d+)?)\s*(B|KB|MB|GB)?$/i.exec(String(value)) ?? [];
+  const bytes = Number(amount) * unitBytes[unit.toUpperCase()]!;
+  if (bytes >= 1) return Math.floor(bytes);
+  context.addIssue(`Expected a size such as 50MB but received ${JSON.stringify(value)}`);
+  return z.NEVER;
+});
+
+/** A whole number of at least `least`; environment variables bring it as text. */
+const count = (least: number) =>
+  z.preprocess(
+    (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
+    z.number().int().min(least),
+  );
+
+const name = z.string().regex(namePattern, `Expected a name that matches ${namePattern.source}`);
+
+export const configSchema = z.strictObject({
+  /** Which product each camera looks at. */
+  cameras: z.record(name, z.strictObject({ product: name })).default({}),
+  /** Which images get explanations: only anomalous ones, or all. */
+  explain: policySchema.default('flagged'),
+  /** Compute threads of a process. */
+  threads: count(1).default(availableParallelism()),
+  /** Bundles that a process keeps loaded; the least recently used goes first. */
+  maxLoadedBundles: count(1).default(4),
+  logLevel: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('warn'),
+  limits: z
+    .strictObject({
+      /** Inspections under way over which producers wait. */
+      maxBacklog: count(1).default(10_000),
+      maxImageBytes: byteSize.default(50e6),
+    })
+    .prefault({}),
+  queue: z
+    .strictObject({
+      /** What all keys in Redis begin with. */
+      prefix: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{1,64}$/)
+        .default('patchline'),
+      /** After this time without renewal another worker may take a job over. */
+      lockDurationMs: count(100).default(30_000),
+      /** How often workers look for jobs whose lock ran out. */
+      stalledIntervalMs: count(100).default(15_000),
+      /** Pause before the second attempt; it doubles before the third. */
+      backoffMs: count(1).default(1_000),
+      /** Finished jobs that Redis keeps per queue. */
+      keepCompleted: count(1).default(10_000),
+    })
+    .prefault({}),
+});
+export type Config = z.infer<typeof configSchema>;
+export type QueueConfig = Config['queue'];
+
+type Environment = Record<string, string | undefined>;
+type Values = { [key: string]: unknown };
+
+const isValues = (value: unknown): value is Values =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** PATCHLINE_LIMITS_MAX_BACKLOG for ['limits', 'maxBacklog']. */
+const variableOf = (path: string[]): string =>
+  `PATCHLINE_${path.map((part) => part.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()).join('_')}`;
+
+/** Every single-valued setting by the environment variable that sets it. */
+function variables(values: Values = configSchema.parse({}), path: string[] = []): Map<string, string[]> {
+  return new Map(
+    Object.entries(values)
+      .filter(([key]) => key !== 'cameras')
+      .flatMap(([key, value]): [string, string[]][] =>
+        isValues(value) ? [...variables(value, [...path, key])] : [[variableOf([...path, key]), [...path, key]]],
+      ),
+  );
+}
+
+/** Settings of the environment laid over those of the file; returns the names that set nothing. */
+function applyEnvironment(values: Values, environment: Environment): string[] {
+  const known = variables();
+  const unknown: string[] = [];
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('PATCHLINE_') || ['PATCHLINE_STORE', 'PATCHLINE_CONFIG'].includes(variable)) continue;
+    const path = known.get(variable);
+    if (!path) unknown.push(variable);
+    else {
+      const [group, leaf] = path;
+      if (leaf === undefined) values[group!] = text;
+      else values[group!] = { ...(isValues(values[group!]) ? (values[group!] as Values) : {}), [leaf]: text };
+    }
+  }
+  return unknown;
+}
+
+async function readConfigFile(path: string, required: boolean): Promise<Values> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (!required && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new PatchlineError('CONFIG_INVALID', `Expected a readable file for the configuration ${path}: ${messageOf(error)}`);
+  }
+  try {
+    const values: unknown = parseYaml(text) ?? {};
+    if (isValues(values)) return values;
+    throw new Error(`expected settings by name but received ${JSON.stringify(values)}`);
+  } catch (error) {
+    throw new PatchlineError('CONFIG_INVALID', `${path}: ${messageOf(error)}`);
+  }
+}
+
+/**
+ * Reads the configuration: `path`, else PATCHLINE_CONFIG, else ./patchline.yaml if there is one; PATCHLINE_* variables win.
+ * All faults are reported at once (CONFIG_INVALID); what is returned is frozen.
+ */
+export async function loadConfig(path?: string, environment: Environment = process.env): Promise<Config> {
+  const chosen = path ?? environment.PATCHLINE_CONFIG;
+  const values = await readConfigFile(chosen ?? 'patchline.yaml', chosen !== undefined);
+  const unknown = applyEnvironment(values, environment);
+  const parsed = configSchema.safeParse(values);
+  const faults = [
+    ...(parsed.error?.issues ?? []).map((issue) => `${issue.path.join('.') || 'configuration'}: ${issue.message}`),
+    ...unknown.map((variable) => `${variable}: no setting has this name`),
+  ];
+  if (!parsed.success || faults.length > 0) throw new PatchlineError('CONFIG_INVALID', faults.join('\n'));
+  return freezeDeep(parsed.data);
+}
+
+function freezeDeep<T extends object>(values: T): T {
+  for (const value of Object.values(values)) if (typeof value === 'object' && value !== null) freezeDeep(value);
+  return Object.freeze(values);
+}

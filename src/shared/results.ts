@@ -1,0 +1,65 @@
+import {
+  type FailedResult,
+  failedResultSchema,
+  type Inspection,
+  type InspectionEvent,
+  type InspectionResult,
+  resultSchema,
+  type Scored,
+} from './contracts.js';
+import { errorCodes } from './errors.js';
+import { resultKey } from './keys.js';
+import { publish, type Queues } from './queues.js';
+import { getJson, jsonBytes, type ObjectStore } from './store/object-store.js';
+
+/** The result of an inspection, undefined where there is none yet. */
+export async function readResult(store: ObjectStore, inspectionId: string): Promise<InspectionResult | undefined> {
+  const value = await getJson(store, resultKey(inspectionId));
+  return value === undefined ? undefined : resultSchema.parse(value);
+}
+
+export async function hasResult(store: ObjectStore, inspectionId: string): Promise<boolean> {
+  return (await store.head(resultKey(inspectionId))) !== undefined;
+}
+
+type EventBody = Partial<Pick<InspectionEvent, 'status' | 'error'>> & { scored?: Scored };
+
+/** The event of an inspection: a verdict (without status), a result or a failure. */
+export function eventOf(inspection: Inspection, { status = null, scored, error = null }: EventBody): InspectionEvent {
+  const { inspectionId, imageKey, camera, product, bundle, capturedAt } = inspection;
+  const { verdict = null, anomalyScore = null, threshold = null, severity = null } = scored ?? {};
+  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
+  return { ...identity, status, verdict, anomalyScore, threshold, severity, error };
+}
+
+/** What a job's failure message, "CODE: text", says. A message without a code came from the queue itself. */
+export function parseFailure(message: string): { code: string; message: string } {
+  const [, code, text] = /^([A-Z_]+): ([\s\S]*)$/.exec(message) ?? [];
+  return code !== undefined && code in errorCodes ? { code, message: text! } : { code: 'STAGE_FAILED', message };
+}
+
+/**
+ * Leaves a failed result and its events for an inspection whose score or finalize job failed for good. A result that is
+ * there already is never replaced; the event goes first, so that no result is without one.
+ *
+ * @returns whether this call wrote the result.
+ */
+export async function leaveFailed(
+  { store, queues }: { store: ObjectStore; queues: Queues },
+  inspection: Inspection,
+  stage: 'score' | 'finalize',
+  reason: string,
+): Promise<boolean> {
+  if (await hasResult(store, inspection.inspectionId)) return false;
+  const { inspectionId, imageKey, camera, product, bundle, capturedAt, policy, priority } = inspection;
+  const error = { ...parseFailure(reason), stage };
+  const event = eventOf(inspection, { status: 'failed', error });
+  await publish(queues, 'results', event);
+  if (stage === 'score') await publish(queues, 'verdicts', event);
+  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
+  const finishedAt = new Date().toISOString();
+  const result: FailedResult = { schema: 1, ...identity, finishedAt, status: 'failed', error, policy, priority };
+  return await store.putIfAbsent(resultKey(inspectionId), jsonBytes(failedResultSchema.parse(result)), {
+    contentType: 'application/json',
+  });
+}
