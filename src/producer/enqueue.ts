@@ -32,11 +32,18 @@ export function createProducer(store: ObjectStore, queues: Queues, config: Confi
     activeVersionOf(product) {
       const entry = known.get(product);
       if (entry && Date.now() - entry.readAt < activeVersionTtlMs) return entry.version;
-      const version = activeVersion(store, product);
+      const version = requireActiveVersion(store, product);
       known.set(product, { version, readAt: Date.now() });
       return version;
     },
   };
+}
+
+/** @throws BUNDLE_NOT_FOUND where the product has no active bundle. */
+export async function requireActiveVersion(store: ObjectStore, product: string): Promise<string> {
+  const version = await activeVersion(store, product);
+  if (version !== undefined) return version;
+  throw new PatchlineError('BUNDLE_NOT_FOUND', `Expected an active bundle for the product ${product}: run "patchline fit"`);
 }
 
 /** The product a camera is configured for, else the store's only one. */

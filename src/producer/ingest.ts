@@ -32,7 +32,11 @@ export function assertCameraName(camera: string): void {
 }
 
 /** Reads a camera's file and its time of capture: EXIF, else the file's time. What is in it is for the score stage to judge. */
-async function readCameraFile(file: string, camera: string, limits: Config['limits']): Promise<NewOriginal> {
+export async function readCameraFile(
+  file: string,
+  camera: string,
+  limits: Config['limits'],
+): Promise<NewOriginal> {
   let bytes: Uint8Array;
   let modifiedAt: Date;
   try {
@@ -96,14 +100,23 @@ export async function ingestFiles(
   const ingest = (file: string) =>
     refuseBad(file, async () => {
       const original = await readCameraFile(file, camera, producer.config.limits);
-      const inspection = await planInspection(producer, await storeOriginal(producer.store, original, false));
-      return { file, outcome: await enqueue(producer, inspection, again), inspection };
+      return { file, ...(await ingestOriginal(producer, original, again)) };
     });
   for (let start = 0; start < files.length; start += filesPerLook) {
     await waitForRoom(producer);
     const some = files.slice(start, start + filesPerLook);
     await pMap(some, async (file) => onFile(await ingest(file)), { concurrency: filesAtOnce });
   }
+}
+
+/** Stores one image of a camera and enqueues its inspection. */
+export async function ingestOriginal(
+  producer: Producer,
+  original: NewOriginal,
+  again: boolean,
+): Promise<{ outcome: Enqueued; inspection: Inspection }> {
+  const inspection = await planInspection(producer, await storeOriginal(producer.store, original, false));
+  return { outcome: await enqueue(producer, inspection, again), inspection };
 }
 
 async function waitForRoom({ queues, config }: Producer): Promise<void> {

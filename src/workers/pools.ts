@@ -1,7 +1,7 @@
-import { createBundleCache } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import type { Config } from '../shared/config.js';
 import { type ExplainingStage, type RunnableStage, stages as contracts } from '../shared/contracts.js';
+import { createBundleCache } from '../shared/loaded-bundle.js';
 import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
 import { publish, type Queues } from '../shared/queues.js';
@@ -29,9 +29,11 @@ export function startPools(stages: readonly RunnableStage[], options: PoolOption
   const closing: (() => Promise<void>)[] = [];
   const start: Record<RunnableStage, () => RunningWorker> = {
     score() {
-      const compute = createCompute({ threads: config.threads, maxLoadedBundles: config.maxLoadedBundles });
+      const compute = createCompute({ threads: config.threads });
       closing.push(() => compute.close());
-      const scorer = createScorer(compute, config.limits);
+      const scorer = createScorer(compute, {
+        limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles: config.maxLoadedBundles },
+      });
       const bundles = createBundleCache(store, config.maxLoadedBundles);
       return runWorker({
         ...common,
@@ -41,7 +43,7 @@ export function startPools(stages: readonly RunnableStage[], options: PoolOption
           score(data, {
             store,
             scorer,
-            loadBundle: bundles.load,
+            loadBundle: bundles.get,
             publishVerdict: (event) => publish(queues, 'verdicts', event),
             addFinalize: (scored) => addFinalize(queues, scored),
             addFlow: (scored) => addFlow({ queues, store, explainers, keepLock }, scored),

@@ -8,7 +8,6 @@ import { z } from 'zod';
 import { createProducer, type Producer, planInspection } from '../../src/producer/enqueue.js';
 import { storeOriginal } from '../../src/producer/originals.js';
 import { addScore } from '../../src/producer/restart.js';
-import type { LoadedBundle } from '../../src/shared/bundle.js';
 import { configSchema } from '../../src/shared/config.js';
 import {
   type ExplainingStage,
@@ -22,8 +21,9 @@ import {
   stageNames,
   stages,
 } from '../../src/shared/contracts.js';
+import type { LoadedBundle } from '../../src/shared/loaded-bundle.js';
 import { createLogger } from '../../src/shared/logger.js';
-import type { ScoredImage, Scorer } from '../../src/shared/patchcore/scorer.js';
+import type { Scorer } from '../../src/shared/patchcore/scorer.js';
 import { type EventStream, jobIdOf, lookAt, openQueues, publish, type Queues, streamKey } from '../../src/shared/queues.js';
 import { readResult } from '../../src/shared/results.js';
 import { type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
@@ -94,9 +94,16 @@ const scoredOf = (verdict: Scored['verdict']): Scored => ({
 
 /** A scorer that reads its verdict off the first letter of the bytes. */
 const standInScorer: Scorer = {
-  score: async (bytes) => ({ scored: scoredOf(bytes[0] === 'g'.charCodeAt(0) ? 'good' : 'anomalous') }) as ScoredImage,
+  score: async (bytes) => ({
+    scored: scoredOf(bytes[0] === 'g'.charCodeAt(0) ? 'good' : 'anomalous'),
+    height: 1,
+    width: 1,
+    pixels: new Uint8Array(3),
+    features: new Float32Array(1),
+    featuresShape: [1, 1, 1],
+    anomalyMap: new Float32Array(1),
+  }),
   draw: async () => ({ anomalyMap: new Uint8Array([1]), overlay: new Uint8Array([2]) }),
-  packWork: () => new Uint8Array([3]),
 };
 
 /** The real queues, protocol, score and finalize handlers over a stand-in network and stand-in explainers. */

@@ -1,0 +1,113 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import pMap from 'p-map';
+import { requireActiveVersion } from '../producer/enqueue.js';
+import { readCameraFile } from '../producer/ingest.js';
+import { createCompute } from '../shared/compute.js';
+import type { FailedResult, Inspection, InspectionResult } from '../shared/contracts.js';
+import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
+import { inspectionIdOf } from '../shared/keys.js';
+import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
+import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
+import { isExplained, joinResult } from '../workers/finalize.js';
+import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
+import { createProgress } from './progress.js';
+import { describeResult } from './result-lines.js';
+
+interface InspectOptions extends CommonOptions {
+  product: string;
+  out?: string;
+}
+
+export const inspect = defineCommand(
+  'inspect <image...>',
+  'Inspect images in this process, without queues. Exit 1 if one cannot be read; an anomalous image is no failure.',
+  'patchline inspect part.jpg --product kol --out ./result',
+)
+  .requiredOption('--product <name>', 'the product they show')
+  .option('--out <dir>', 'write result.json, overlay.png and anomaly-map.npy to DIR/<inspection>/')
+  .action(async (images: string[], options: InspectOptions) => {
+    const session = await openSession(options);
+    const { store, config } = session;
+    const version = await requireActiveVersion(store, options.product);
+    const compute = createCompute({ threads: Math.min(config.threads, images.length) });
+    const scorer = createScorer(compute, {
+      limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles: config.maxLoadedBundles },
+    });
+    try {
+      const bundle = await loadBundle(store, options.product, version);
+      const progress = createProgress('inspecting', images.length);
+      const results = await pMap(
+        images,
+        async (image) => {
+          const result = await inspectImage(image, { session, scorer, bundle, out: options.out });
+          progress.tick();
+          return result;
+        },
+        { concurrency: 2 * compute.threads },
+      );
+      progress.stop();
+      answer(options, results, results.map(describeResult));
+      if (results.some(({ status }) => status === 'failed')) process.exitCode = 1;
+    } finally {
+      await compute.close();
+    }
+  });
+
+interface Inspector {
+  session: Session;
+  scorer: Scorer;
+  bundle: LoadedBundle;
+  out: string | undefined;
+}
+
+async function inspectImage(path: string, inspector: Inspector): Promise<InspectionResult> {
+  const { product, version } = inspector.bundle.bundle;
+  const { explain, limits } = inspector.session.config;
+  const identity = { imageKey: path, camera: null, product, bundle: version };
+  const inspectionOf = (capturedAt: string): Inspection => {
+    const inspectionId = inspectionIdOf(path, product, version, capturedAt);
+    return { inspectionId, ...identity, policy: explain, priority: 0, capturedAt };
+  };
+  let inspection = inspectionOf(new Date().toISOString());
+  try {
+    const { bytes, capturedAt } = await readCameraFile(path, 'file', limits);
+    inspection = inspectionOf(capturedAt);
+    const image = await inspector.scorer.score(bytes, inspector.bundle);
+    return await resultOf(inspection, image, inspector);
+  } catch (error) {
+    if (!(error instanceof PatchlineError)) throw error;
+    return failedResultOf(inspection, error);
+  }
+}
+
+async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, bundle, out }: Inspector) {
+  const scoredInspection = { ...inspection, scored: image.scored };
+  const explained = isExplained(scoredInspection);
+  const { artefacts: _, ...result } = joinResult(scoredInspection, explained ? {} : undefined);
+  if (out === undefined) return result;
+
+  const directory = join(out, inspection.inspectionId);
+  await mkdir(directory, { recursive: true });
+  const artefacts = { overlay: join(directory, 'overlay.png'), anomalyMap: join(directory, 'anomaly-map.npy') };
+  if (explained) {
+    const { anomalyMap, overlay } = await scorer.draw(image, bundle);
+    await writeFile(artefacts.overlay, overlay);
+    await writeFile(artefacts.anomalyMap, anomalyMap);
+  }
+  const written = explained ? { ...result, artefacts } : result;
+  await writeFile(join(directory, 'result.json'), `${JSON.stringify(written, null, 1)}\n`);
+  return written;
+}
+
+function failedResultOf({ priority, policy, ...identity }: Inspection, error: PatchlineError): FailedResult {
+  return {
+    schema: 1,
+    ...identity,
+    finishedAt: new Date().toISOString(),
+    status: 'failed',
+    error: { code: codeOf(error), message: messageOf(error), stage: 'score' },
+    policy,
+    priority,
+  };
+}
