@@ -10,12 +10,16 @@ export const smallestQuantile = 1e-6;
  */
 export function heatOf(map: Float32Array, q: number): Float32Array<ArrayBuffer> {
   const full = 2 * Math.max(q, smallestQuantile);
-  return Float32Array.from(map, (value) => Math.min(Math.max(value / full, 0), 1));
+  const heat = new Float32Array(map.length);
+  for (let i = 0; i < map.length; i++) heat[i] = Math.min(Math.max(map[i]! / full, 0), 1);
+  return heat;
 }
 
 /** Heat 0 .. 1 as levels 0 .. 255, cut down to a whole number in float32. */
 export function levelsOf(heat: Float32Array): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(heat, (value) => Math.fround(255 * value));
+  const levels = new Uint8Array(heat.length);
+  for (let i = 0; i < heat.length; i++) levels[i] = Math.fround(255 * heat[i]!);
+  return levels;
 }
 
 /**
