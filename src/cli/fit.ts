@@ -1,0 +1,96 @@
+import { Option } from 'commander';
+import { productOf } from '../producer/enqueue.js';
+import { goodOriginals } from '../producer/good-originals.js';
+import { assertCameraName } from '../producer/ingest.js';
+import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
+import { directoryImages, storeImages, type TrainingSource } from '../fit/training-images.js';
+import { type Bundle, bundleCardKey } from '../shared/bundle.js';
+import { createCompute } from '../shared/compute.js';
+import { PatchlineError } from '../shared/errors.js';
+import { namePattern } from '../shared/keys.js';
+import { openStore } from '../shared/store/open-store.js';
+import { answer, type CommonOptions, date, defineCommand, openSession, remark, type Session, wholeNumber } from './command-line.js';
+import { createPhases } from './progress.js';
+
+interface FitOptions extends CommonOptions {
+  product?: string;
+  network: FitSettings['network'];
+  seed: number;
+  activate: boolean;
+  camera?: string;
+  from?: string;
+  to?: string;
+}
+
+export const fit = defineCommand(
+  'fit [images]',
+  'Learn a bundle for a product from good images: a folder (train/good, or the images in it), an s3:// prefix, or the originals of a camera.',
+  'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31',
+)
+  .option('--product <name>', 'what is inspected (with --camera: by default what the camera is configured for)')
+  .option('--camera <name>', 'learn from the originals of this camera that were not judged anomalous')
+  .option('--from <date>', 'with --camera: first day', date)
+  .option('--to <date>', 'with --camera: last day', date)
+  .addOption(new Option('--profile <name>', 'recipe').choices(['fast']).default('fast'))
+  .addOption(new Option('--network <kind>', 'network').choices(['auto', 'int8', 'float']).default('auto'))
+  .addOption(new Option('--score <name>', 'image score').choices(['position']).default('position'))
+  .option('--seed <number>', 'seed of every random choice', wholeNumber(0), 0)
+  .option('--no-activate', 'do not inspect new images with it yet')
+  .action(async (path: string | undefined, options: FitOptions) => {
+    const session = await openSession(options);
+    const { product, images } = await chooseImages(path, options, session);
+    const bundle = await fitWith(session, { product, images, ...options });
+    const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
+    answer(options, bundle, card.trimEnd().split('\n'));
+  });
+
+interface Chosen {
+  product: string;
+  images: TrainingSource[];
+}
+
+async function chooseImages(path: string | undefined, options: FitOptions, session: Session): Promise<Chosen> {
+  const { camera, from, to } = options;
+  if ((path === undefined) === (camera === undefined)) {
+    throw new PatchlineError('ARGUMENT_INVALID', 'Expected either a folder or s3:// prefix of good images, or --camera');
+  }
+  if (camera === undefined) {
+    if (from !== undefined || to !== undefined) {
+      throw new PatchlineError('ARGUMENT_INVALID', 'Expected --from and --to with --camera only');
+    }
+    const product = assertProductName(options.product);
+    const images = path!.startsWith('s3://') ? await storeImages(await openStore(path!)) : await directoryImages(path!);
+    return { product, images };
+  }
+  assertCameraName(camera);
+  const product = assertProductName(options.product ?? (await productOf(session.store, session.config, camera)));
+  const { images, leftOut } = await goodOriginals(session.store, { camera, product, since: from, until: to });
+  remark(`${images.length} originals of ${camera}; ${leftOut} left out because they were judged anomalous`);
+  return { product, images };
+}
+
+function assertProductName(product: string | undefined): string {
+  if (product !== undefined && namePattern.test(product)) return product;
+  const received = product === undefined ? 'nothing' : JSON.stringify(product);
+  throw new PatchlineError(
+    'ARGUMENT_INVALID',
+    `Expected a name of lower-case letters, digits, - and _ for --product but received ${received}`,
+  );
+}
+
+type FitWith = Pick<FitSettings, 'product' | 'images' | 'network' | 'seed' | 'activate'>;
+
+/** Fits in the threads of this process, with progress on a terminal. */
+export async function fitWith({ store, config, logger }: Session, settings: FitWith): Promise<Bundle> {
+  const compute = createCompute({ threads: config.threads });
+  const phases = createPhases();
+  try {
+    const { product, images, network, seed, activate } = settings;
+    const { maxImageBytes } = config.limits;
+    const progress = phases.report;
+    return await fitBundle({ product, images, network, seed, activate, store, compute, maxImageBytes, logger, progress });
+  } finally {
+    phases.stop();
+    await compute.close();
+  }
+}
