@@ -21,7 +21,7 @@ export type Dtype = keyof DataTypes;
 /** An array in C order: the last axis varies fastest. A scalar has the shape []. */
 export type NpyArray<D extends Dtype = Dtype> = { [K in D]: { dtype: K; shape: number[]; data: DataTypes[K] } }[D];
 
-type Elements = Exclude<DataTypes[Dtype], Float32Array> | Float32Array;
+type Elements = DataTypes[Dtype];
 interface Storage {
   descr: string;
   itemBytes: number;
@@ -116,8 +116,9 @@ function inCOrder(data: Elements, shape: readonly number[]): Elements {
 
 /** A .npy file of version 1, the bytes that NumPy writes for the same array. Error: SHAPE_MISMATCH. */
 export function writeNpy({ dtype, shape, data }: NpyArray, name = 'array'): Uint8Array<ArrayBuffer> {
-  if (data.length !== sizeOf(shape))
+  if (data.length !== sizeOf(shape)) {
     throw mismatch(name, `${sizeOf(shape)} values for shape (${shape.join(', ')})`, `${data.length} values`);
+  }
   const axes = shape.length === 1 ? `${shape[0]},` : shape.join(', ');
   const fields = `{'descr': '${storages[dtype].descr}', 'fortran_order': False, 'shape': (${axes}), }`;
   const growth = shape.length === 0 ? 0 : growthDigits - String(shape[0]).length;

@@ -18,8 +18,8 @@ export function expectClose(got: Values, want: Values, { atol = 0, rtol = 0 }: T
   let worstDifference = Number.NEGATIVE_INFINITY;
   for (let i = 0; i < want.length; i++) {
     const [g, w] = [Number(got[i]), Number(want[i])];
-    const difference = g === w ? 0 : Math.abs(g - w);
-    if (difference <= atol + rtol * Math.abs(w)) continue;
+    const difference = Math.abs(g - w);
+    if (g === w || (Number.isFinite(difference) && difference <= atol + rtol * Math.abs(w))) continue;
     count++;
     const size = Number.isNaN(difference) ? Number.POSITIVE_INFINITY : difference;
     if (size > worstDifference) [worst, worstDifference] = [i, size];
