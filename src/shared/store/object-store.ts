@@ -9,9 +9,19 @@ export interface ObjectInfo {
 }
 
 export interface PutOptions {
+  /** What S3 tells a browser that opens the object; a directory needs none. */
   contentType?: string;
-  /** Small text values kept beside the object; names are lower case. */
+  /** Small text values kept beside the object, with names of [a-z0-9-]; a put without them leaves none. */
   metadata?: Record<string, string>;
+}
+
+export interface ObjectHead extends ObjectInfo {
+  metadata: Record<string, string>;
+}
+
+export interface ListOptions {
+  after?: string;
+  limit?: number;
 }
 
 export interface ListPage {
@@ -24,25 +34,41 @@ export interface ListPage {
  * Objects under keys, in a directory or in S3. Both behave alike (test/integration/store-contract.test.ts): a write is seen
  * whole or not at all, the last of two writers wins, keys come back in ascending order of their UTF-8 bytes.
  *
- * Errors: KEY_INVALID; OBJECT_NOT_FOUND from `get` and `getRange`; STORE_UNREACHABLE (retryable) when the store does not answer.
+ * A key is segments joined by '/'. No segment begins with '.': such names belong to the store and are never listed. A key must
+ * not be the folder of another (`a` beside `a/b`): only some stores can hold both, the others answer KEY_INVALID.
+ *
+ * Errors: KEY_INVALID, METADATA_INVALID; OBJECT_NOT_FOUND from `get`, `getRange` and `setMetadata`; STORE_UNREACHABLE when the
+ * store does not answer or refuses (retryable where the same call may succeed later).
  */
 export interface ObjectStore {
   /** Where it is: an absolute directory or s3://bucket/prefix. */
   readonly url: string;
+  /** Whether `putIfAbsent` holds between processes; false for an S3 server that ignores If-None-Match. */
+  readonly conditionalPuts: boolean;
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<void>;
-  /** Writes only where nothing is: true for the one writer who did, false for all others. */
+  /**
+   * Writes only where nothing is: true for the one writer who did, false for all others. Where the answer of an S3 server got
+   * lost and was asked for again, the writer may be told false.
+   */
   putIfAbsent(key: string, bytes: Uint8Array, options?: PutOptions): Promise<boolean>;
   get(key: string): Promise<Uint8Array>;
   /** `length` bytes from `start`, fewer where the object ends before. */
   getRange(key: string, start: number, length: number): Promise<Uint8Array>;
   /** Size, time and metadata; undefined where there is no such object. */
-  head(key: string): Promise<(ObjectInfo & { metadata: Record<string, string> }) | undefined>;
-  /** Replaces the metadata of an object and leaves its bytes. */
+  head(key: string): Promise<ObjectHead | undefined>;
+  /** Replaces the metadata of an object and leaves its bytes; in S3 `modifiedAt` becomes the time of this call. */
   setMetadata(key: string, metadata: Record<string, string>): Promise<void>;
-  /** Keys that begin with `prefix`, after `after`, at most `limit` (default 1,000). */
-  list(prefix: string, options?: { after?: string; limit?: number }): Promise<ListPage>;
+  /** Keys that begin with `prefix`, after `after`, at most `limit` (1 to 1,000, the default). A page may hold fewer. */
+  list(prefix: string, options?: ListOptions): Promise<ListPage>;
   /** Deletes; an absent key is no error. */
   delete(key: string): Promise<void>;
+}
+
+/** The error of every store for a key without an object. */
+export function objectNotFound(url: string, key: string): PatchlineError {
+  return new PatchlineError('OBJECT_NOT_FOUND', `Expected an object under ${key} but ${url} holds none`, {
+    details: { key },
+  });
 }
 
 /** All objects under a prefix, page by page. */
@@ -74,19 +100,35 @@ export async function getJson(store: ObjectStore, key: string): Promise<unknown>
   }
 }
 
+/** Whether every store can hold an object under this key. `redis.json` is where a directory store keeps the queue's address. */
+export function isKey(key: string): boolean {
+  return (
+    encoder.encode(key).length <= 900 &&
+    key !== 'redis.json' &&
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+    !/[\x00-\x1f\x7f\\]|\p{Surrogate}/u.test(key) &&
+    key.split('/').every((segment) => /^[^.]/u.test(segment) && encoder.encode(segment).length <= 240)
+  );
+}
+
 /** Throws KEY_INVALID for a key that one of the stores could not hold as it stands. */
 export function assertKey(key: string): void {
-  const bad =
-    encoder.encode(key).length > 900 ||
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    /[\x00-\x1f\x7f\\]/.test(key) ||
-    key
-      .split('/')
-      .some((segment) => segment === '' || segment === '.' || segment === '..' || encoder.encode(segment).length > 240);
-  if (bad) {
-    throw new PatchlineError(
-      'KEY_INVALID',
-      `Expected a key of non-empty segments without '.', '..', backslashes or control characters but received ${JSON.stringify(key)}`,
-    );
-  }
+  if (isKey(key)) return;
+  throw new PatchlineError(
+    'KEY_INVALID',
+    "Expected a key of at most 900 bytes, not 'redis.json', in non-empty segments of at most 240 bytes that do not begin with " +
+      `'.' and hold neither backslashes nor control characters but received ${JSON.stringify(key)}`,
+  );
+}
+
+/** Throws METADATA_INVALID for metadata that one of the stores could not hold: S3 allows 2 KB in all and sends no empty value. */
+export function assertMetadata(key: string, metadata: Record<string, string> = {}): void {
+  const entries = Object.entries(metadata);
+  const bytes = entries.reduce((sum, [name, value]) => sum + name.length + encodeURIComponent(value).length, 0);
+  if (bytes <= 2000 && entries.every(([name, value]) => /^[a-z0-9][a-z0-9-]*$/.test(name) && value !== '')) return;
+  throw new PatchlineError(
+    'METADATA_INVALID',
+    `Expected metadata of ${key} with names of [a-z0-9-], non-empty values and at most 2,000 bytes, percent-encoded, in all ` +
+      `but received ${JSON.stringify(metadata)} of ${bytes} bytes`,
+  );
 }
