@@ -1,0 +1,46 @@
+import type { Bundle } from '../shared/bundle.js';
+
+/** The card of a bundle: what it learned from and what to expect of it, as plain text. */
+export function describeBundle(bundle: Bundle): string {
+  const { product, version, images, patches, rows, dims, input, network, median, spread, threshold } = bundle;
+  const lines = [
+    `Product ${product}, bundle ${version}, fitted ${bundle.createdAt} with profile ${bundle.profile}, seed ${bundle.seed}`,
+    '',
+    'What it saw',
+    `  ${images} good images (${bundle.formats.join(', ')}), ${sizesOf(bundle)}`,
+    `  Scored at ${input.width} x ${input.height} pixels, ${bundle.aspect === null ? 'squashed, because their shapes differ' : 'in their own shape'}`,
+    `  Memory bank: ${rows} of ${patches} patches, ${dims} numbers each`,
+    `  Network: ${network.file}${network.featureError === null ? '' : `, feature error of int8 ${network.featureError.toFixed(3)}`}`,
+    '',
+    'How it judges',
+    `  An image is anomalous from a score of ${threshold.toFixed(3)} on: severity 100`,
+    `  Good images that it had not seen: median ${median.toFixed(3)} (severity 0), one in six above ${(median + spread).toFixed(3)}`,
+    '',
+    'What to expect',
+    ...expectations(images).map((line) => `  ${line}`),
+    '',
+    'Warnings',
+    ...(bundle.warnings.length > 0 ? bundle.warnings.map(({ code, message }) => `  ${code}: ${message}`) : ['  none']),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function sizesOf({ training }: Bundle): string {
+  const range = (values: number[]) => {
+    const [least, largest] = [Math.min(...values), Math.max(...values)];
+    return least === largest ? `${least}` : `${least} to ${largest}`;
+  };
+  return `${range(training.images.map(({ width }) => width))} x ${range(training.images.map(({ height }) => height))} pixels`;
+}
+
+function expectations(images: number): string[] {
+  const more =
+    images < 100
+      ? 'More good images help most now: parts that lie differently from image to image need several hundred.'
+      : 'More good images help where the good parts vary much.';
+  return [
+    'About one good image in fifty to twelve is flagged at this threshold, more where production varies beyond the training images.',
+    more,
+    'Run evaluate on labelled images of this product to know its misses.',
+  ];
+}

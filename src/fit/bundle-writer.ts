@@ -1,0 +1,61 @@
+import {
+  activateBundle,
+  type Bundle,
+  bundleCardKey,
+  bundleKey,
+  claimVersion,
+  type PartName,
+  partNames,
+  trainingPictureKey,
+} from '../shared/bundle.js';
+import { bundleFolder, sha256 } from '../shared/keys.js';
+import { type NpyArray, writeNpy } from '../shared/npy.js';
+import { type ObjectStore, putJson } from '../shared/store/object-store.js';
+import { describeBundle } from './bundle-card.js';
+import { orderedMap } from './ordered-map.js';
+
+/** Everything about a bundle that is known before it has a version. */
+export type BundleDraft = Omit<Bundle, 'version' | 'createdAt' | 'parts' | 'training'> & {
+  trainingImages: Bundle['training']['images'];
+};
+
+/** Objects written at once. */
+const concurrentPuts = 16;
+
+export interface BundleContents {
+  store: ObjectStore;
+  draft: BundleDraft;
+  arrays: Record<PartName, NpyArray>;
+  /** JPEG of each training image. */
+  pictures: readonly Uint8Array[];
+  activate: boolean;
+  /** Starts counting the objects written. */
+  count(total: number): () => void;
+}
+
+/** Claims the next version and writes parts, training pictures, card and, last, bundle.json. */
+export async function writeBundle(contents: BundleContents): Promise<Bundle> {
+  const { store, draft, arrays, pictures, activate, count } = contents;
+  const { trainingImages, ...described } = draft;
+  const version = await claimVersion(store, draft.product);
+  const folder = bundleFolder(draft.product, version);
+  const files = partNames.map((name) => ({ name, key: `${folder}/${name}.npy`, bytes: writeNpy(arrays[name], name) }));
+  const parts = files.map(({ name, key, bytes }) => [name, { key, sha256: sha256(bytes), bytes: bytes.length }]);
+  const bundle: Bundle = {
+    ...described,
+    version,
+    createdAt: new Date().toISOString(),
+    parts: Object.fromEntries(parts),
+    training: { folder: `${folder}/training`, images: trainingImages },
+  };
+  const objects = [
+    ...files,
+    ...pictures.map((bytes, image) => ({ key: trainingPictureKey(bundle, image), bytes })),
+    { key: bundleCardKey(draft.product, version), bytes: new TextEncoder().encode(describeBundle(bundle)) },
+  ];
+  const onWritten = count(objects.length);
+  for await (const _ of orderedMap(objects, concurrentPuts, ({ key, bytes }) => store.put(key, bytes))) onWritten();
+  await putJson(store, bundleKey(draft.product, version), bundle);
+  if (activate) await activateBundle(store, draft.product, version);
+  return bundle;
+}

@@ -1,0 +1,163 @@
+import { z } from 'zod';
+import { warningSchema } from './contracts.js';
+import { messageOf, PatchlineError } from './errors.js';
+import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
+import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
+
+/**
+ * A bundle: everything learned for one product, immutable, in `bundles/<product>/<version>/`. `bundle.json` describes it and
+ * is written last, so that a bundle is there whole or not at all.
+ */
+const sizeSchema = z.strictObject({ height: z.number().int().positive(), width: z.number().int().positive() });
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
+const count = z.number().int().positive();
+
+export const partNames = [
+  'projection-matrix',
+  'projection-bias',
+  'bank',
+  'spacing',
+  'sources',
+  'position-means',
+  'position-scales',
+  'held-out-distances',
+] as const;
+export type PartName = (typeof partNames)[number];
+
+/** `key` names the object, so that a version with another threshold can share the parts of the one before. */
+const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema, bytes: count });
+
+export const bundleSchema = z.strictObject({
+  schema: z.literal(1),
+  product: z.string().regex(namePattern),
+  version: z.string().regex(/^v[1-9]\d*$/),
+  createdAt: z.iso.datetime(),
+  profile: z.literal('fast'),
+  score: z.literal('position'),
+  seed: z.number().int(),
+  network: z.strictObject({
+    kind: z.enum(['int8', 'float']),
+    file: z.string(),
+    sha256: sha256Schema,
+    /** Of int8 against float on training images; null where they were not compared. */
+    featureError: z.number().nullable(),
+  }),
+  /** Model input. */
+  input: sizeSchema,
+  /** Width over height of the training images; null where they differ and every image is squashed to the input. */
+  aspect: z.number().positive().nullable(),
+  /** The stride-16 grid of patches. */
+  grid: sizeSchema,
+  /** Training images, their patches, and rows and dimensions of the memory bank chosen from them. */
+  images: count,
+  patches: count,
+  rows: count,
+  dims: count,
+  /** Of held-out image scores: spread is the 84.13 % quantile less the median. */
+  median: z.number(),
+  spread: z.number(),
+  threshold: z.number(),
+  /** The 99.9 % quantile of held-out map values: the scale of overlays and boxes. */
+  mapQuantile: z.number(),
+  settings: z.strictObject({
+    folds: count,
+    thresholdFactor: z.number().positive(),
+    /** Share of an image's patches whose mean is its score. */
+    topFraction: z.number().positive(),
+    /** Blur of the anomaly map, in pixels of the model input. */
+    mapSigma: z.number().positive(),
+  }),
+  parts: z.record(z.enum(partNames), partSchema),
+  /** `<folder>/<n>.jpg` is image n at model size; sizes are those of the upright originals. */
+  training: z.strictObject({
+    folder: z.string().min(1),
+    images: z.array(z.strictObject({ name: z.string(), ...sizeSchema.shape })),
+  }),
+  /** File formats of the training images. */
+  formats: z.array(z.string()).min(1),
+  warnings: z.array(warningSchema),
+});
+export type Bundle = z.infer<typeof bundleSchema>;
+
+export const bundleKey = (product: string, version: string): string => `${bundleFolder(product, version)}/bundle.json`;
+export const bundleCardKey = (product: string, version: string): string => `${bundleFolder(product, version)}/card.txt`;
+const claimKey = (product: string, version: string): string => `${bundleFolder(product, version)}/claim.json`;
+export const trainingPictureKey = ({ training }: Bundle, image: number): string => `${training.folder}/${image}.jpg`;
+
+/** Throws BUNDLE_NOT_FOUND, or BUNDLE_DAMAGED where bundle.json cannot be read. */
+export async function readBundle(store: ObjectStore, product: string, version: string): Promise<Bundle> {
+  const bundle = await findBundle(store, product, version);
+  if (bundle) return bundle;
+  throw new PatchlineError('BUNDLE_NOT_FOUND', `Expected bundle ${version} of product ${product} but there is none`);
+}
+
+async function findBundle(store: ObjectStore, product: string, version: string): Promise<Bundle | undefined> {
+  const key = bundleKey(product, version);
+  const damaged = (cause: unknown, fault: string) =>
+    new PatchlineError('BUNDLE_DAMAGED', `Expected a description of a bundle in ${key} but ${fault}`, { cause });
+  let json: unknown;
+  try {
+    json = await getJson(store, key);
+  } catch (error) {
+    throw error instanceof SyntaxError ? damaged(error, messageOf(error)) : error;
+  }
+  if (json === undefined) return undefined;
+  const parsed = bundleSchema.safeParse(json);
+  if (!parsed.success) throw damaged(parsed.error, z.prettifyError(parsed.error));
+  return parsed.data;
+}
+
+const activeSchema = z.strictObject({ version: z.string() });
+
+/** The version that new images are inspected with; undefined where none is. */
+export async function activeVersion(store: ObjectStore, product: string): Promise<string | undefined> {
+  const json = await getJson(store, activeBundleKey(product));
+  return json === undefined ? undefined : activeSchema.parse(json).version;
+}
+
+/** Throws BUNDLE_NOT_FOUND. */
+export async function activateBundle(store: ObjectStore, product: string, version: string): Promise<void> {
+  await readBundle(store, product, version);
+  await putJson(store, activeBundleKey(product), { version });
+}
+
+/** Products that have a bundle or are about to get one, in order. */
+export async function listProducts(store: ObjectStore): Promise<string[]> {
+  return (await namesUnder(store, 'bundles/')).filter((name) => namePattern.test(name));
+}
+
+/** The bundles of a product, oldest first. */
+export async function listBundles(store: ObjectStore, product: string): Promise<Bundle[]> {
+  const versions = await claimedVersions(store, product);
+  const bundles = await Promise.all(versions.map((version) => findBundle(store, product, `v${version}`)));
+  return bundles.filter((bundle) => bundle !== undefined);
+}
+
+/** Takes the next version number for a new bundle. Two fits may run at once: each gets its own. */
+export async function claimVersion(store: ObjectStore, product: string): Promise<string> {
+  let version = ((await claimedVersions(store, product)).at(-1) ?? 0) + 1;
+  const claim = jsonBytes({ claimedAt: new Date().toISOString() });
+  while (!(await store.putIfAbsent(claimKey(product, `v${version}`), claim))) version++;
+  return `v${version}`;
+}
+
+/** Ascending; a fit that is running or has failed holds a number too. */
+async function claimedVersions(store: ObjectStore, product: string): Promise<number[]> {
+  const names = await namesUnder(store, `bundles/${product}/`);
+  const numbers = names.flatMap((name) => /^v([1-9]\d*)$/.exec(name)?.[1] ?? []).map(Number);
+  return numbers.sort((a, b) => a - b);
+}
+
+/** The next segments of the keys under a prefix, without walking through all the objects behind each of them. */
+async function namesUnder(store: ObjectStore, prefix: string): Promise<string[]> {
+  const names: string[] = [];
+  let after: string | undefined;
+  for (;;) {
+    const [next] = (await store.list(prefix, { after, limit: 1 })).objects;
+    if (!next) return names;
+    const [name] = next.key.slice(prefix.length).split('/') as [string];
+    names.push(name);
+    const isFolder = next.key.length > prefix.length + name.length;
+    after = isFolder ? `${prefix}${name}0` : next.key; // '0' is the character behind '/'
+  }
+}

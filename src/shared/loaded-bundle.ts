@@ -1,0 +1,161 @@
+import { type Bundle, type PartName, partNames, readBundle } from './bundle.js';
+import { shareFloats } from './compute.js';
+import { messageOf, PatchlineError } from './errors.js';
+import { sha256 } from './keys.js';
+import { networks, patchVectorLength, readNetwork } from './networks.js';
+import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
+import { readModel, writeModel } from './onnx/model.js';
+import { type SharedModel, shareModel } from './onnx/session-cache.js';
+import { composeScoreGraph, type Size } from './patchcore/score-graph.js';
+import type { ObjectStore } from './store/object-store.js';
+
+/** A bundle ready to score with. */
+export interface LoadedBundle {
+  bundle: Bundle;
+  /** What every scoring task is given. */
+  scoring: ScoringBundle;
+  /** (M) training image · P + patch of each bank row */
+  sources: Int32Array;
+  /** (N, P) distances of each training image to a bank that has not seen it */
+  heldOutDistances: Float32Array;
+}
+
+/** The part of a bundle that the threads need: small numbers, and arrays in shared memory that travel by reference. */
+export interface ScoringBundle {
+  model: SharedModel;
+  input: Size;
+  grid: Size;
+  dims: number;
+  /** (M, d) */
+  rows: Float32Array;
+  /** (M) */
+  spacing: Float32Array;
+  /** (P) */
+  positionMeans: Float32Array;
+  /** (P) */
+  positionScales: Float32Array;
+  topFraction: number;
+  mapSigma: number;
+  median: number;
+  threshold: number;
+  mapQuantile: number;
+}
+
+/**
+ * Reads a bundle, checks its parts against their sha256 and composes its graph.
+ *
+ * Errors: BUNDLE_NOT_FOUND, BUNDLE_DAMAGED, BUNDLE_NETWORK_MISMATCH, MODEL_DAMAGED, STORE_UNREACHABLE.
+ */
+export async function loadBundle(store: ObjectStore, product: string, version: string): Promise<LoadedBundle> {
+  const bundle = await readBundle(store, product, version);
+  const network = await readNetworkOf(bundle);
+  const parts = await readParts(store, bundle);
+  const floats = (name: PartName) => parts[name].data as Float32Array;
+  const scoring = composeScoring(bundle, network, floats);
+  return {
+    bundle,
+    scoring,
+    sources: parts.sources.data as Int32Array,
+    heldOutDistances: floats('held-out-distances'),
+  };
+}
+
+function composeScoring(bundle: Bundle, network: Uint8Array, floats: (name: PartName) => Float32Array): ScoringBundle {
+  const { input, grid, dims, median, threshold, mapQuantile, settings } = bundle;
+  const bank = { rows: shareFloats(floats('bank')), spacing: shareFloats(floats('spacing')), dims };
+  const projection = { matrix: floats('projection-matrix'), bias: floats('projection-bias') };
+  const graph = composeScoreGraph(readModel(network).graph, input, projection, bank);
+  const ingredients = partNames.map((name) => bundle.parts[name].sha256);
+  return {
+    model: shareModel(sha256([bundle.network.sha256, ...ingredients].join()), writeModel(graph)),
+    input,
+    grid,
+    ...bank,
+    positionMeans: shareFloats(floats('position-means')),
+    positionScales: shareFloats(floats('position-scales')),
+    topFraction: settings.topFraction,
+    mapSigma: settings.mapSigma,
+    median,
+    threshold,
+    mapQuantile,
+  };
+}
+
+function readNetworkOf({ product, version, network }: Bundle): Promise<Uint8Array> {
+  const present = networks[network.kind];
+  if (present.sha256 !== network.sha256) {
+    throw new PatchlineError(
+      'BUNDLE_NETWORK_MISMATCH',
+      `Expected the network ${network.file} with sha256 ${network.sha256} for bundle ${version} of product ${product} but ` +
+        `this release has ${present.file} with ${present.sha256}: fit the product anew`,
+    );
+  }
+  return readNetwork(network.kind);
+}
+
+async function readParts(store: ObjectStore, bundle: Bundle): Promise<Record<PartName, NpyArray>> {
+  const forms = formsOf(bundle);
+  const entries = partNames.map(async (name) => [name, await readPart(store, bundle, name, forms[name])]);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+type Form = [dtype: Dtype, ...shape: number[]];
+
+function formsOf({ images, patches, rows, dims }: Bundle): Record<PartName, Form> {
+  const positions = patches / images;
+  return {
+    'projection-matrix': ['float32', patchVectorLength, dims],
+    'projection-bias': ['float32', dims],
+    bank: ['float32', rows, dims],
+    spacing: ['float32', rows],
+    sources: ['int32', rows],
+    'position-means': ['float32', positions],
+    'position-scales': ['float32', positions],
+    'held-out-distances': ['float32', images, positions],
+  };
+}
+
+async function readPart(store: ObjectStore, { parts }: Bundle, name: PartName, [dtype, ...shape]: Form) {
+  const { key, sha256: expected } = parts[name];
+  const damaged = (fault: string, cause?: unknown) =>
+    new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
+  const bytes = await store.get(key).catch((error: unknown) => {
+    const isMissing = error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND';
+    throw isMissing ? damaged('there is no such object', error) : error;
+  });
+  const received = sha256(bytes);
+  if (received !== expected) throw damaged(`its sha256 is ${received}, not ${expected}`);
+  let array: NpyArray;
+  try {
+    array = expectArray(readNpy(bytes, name), name, dtype, shape);
+  } catch (error) {
+    throw damaged(messageOf(error), error);
+  }
+  if (dtype === 'float32' && !(array.data as Float32Array).every(Number.isFinite)) {
+    throw damaged('some of its values are not finite');
+  }
+  return array;
+}
+
+export interface BundleCache {
+  /** The loaded bundle, loaded at most once at a time. Errors as `loadBundle`; a failed load may be tried again. */
+  get(product: string, version: string): Promise<LoadedBundle>;
+}
+
+/** Keeps the bundles that were used last, at most `maxLoadedBundles`. */
+export function createBundleCache(store: ObjectStore, maxLoadedBundles: number): BundleCache {
+  const loading = new Map<string, Promise<LoadedBundle>>();
+  return {
+    get(product, version) {
+      const id = `${product}/${version}`;
+      const bundle = loading.get(id) ?? loadBundle(store, product, version);
+      loading.delete(id);
+      loading.set(id, bundle);
+      for (const oldest of [...loading.keys()].slice(0, -maxLoadedBundles)) loading.delete(oldest);
+      bundle.catch(() => {
+        if (loading.get(id) === bundle) loading.delete(id);
+      });
+      return bundle;
+    },
+  };
+}

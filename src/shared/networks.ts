@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { messageOf, PatchlineError } from './errors.js';
+import { sha256 } from './keys.js';
+
+/** The pretrained networks in models/, described in models/README.md. */
+export const networks = {
+  float: {
+    file: 'efficientnet-lite2.onnx',
+    sha256: '3cc31e1d70b86fdd6c545a541612ce534ae462e2fc41d2d74c55ef140e52736c',
+  },
+  int8: {
+    file: 'efficientnet-lite2-int8.onnx',
+    sha256: '04ad8b7a8d8d33208abf0ae63ec5f3e469fc9ef3bd3e883495fc3f09e30dc010',
+  },
+} as const;
+export type NetworkKind = keyof typeof networks;
+
+/** Height and width of every network's input are multiples of this. */
+export const networkStride = 32;
+/** Channels of the two levels that patch vectors are made of, and of `features` and `embedding`. */
+export const levelChannels = { stride16: 120, stride32: 208 } as const;
+export const featureChannels = 1280;
+/** Length of a raw patch vector: both levels joined. */
+export const patchVectorLength = levelChannels.stride16 + levelChannels.stride32;
+
+/** The bytes of a network file. Throws MODEL_DAMAGED where the file is missing or is not the one expected. */
+export async function readNetwork(kind: NetworkKind): Promise<Uint8Array> {
+  const { file, sha256: expected } = networks[kind];
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(new URL(`../../models/${file}`, import.meta.url));
+  } catch (cause) {
+    throw new PatchlineError('MODEL_DAMAGED', `Expected the network models/${file} but ${messageOf(cause)}`, { cause });
+  }
+  const received = sha256(bytes);
+  if (received !== expected) {
+    throw new PatchlineError(
+      'MODEL_DAMAGED',
+      `Expected sha256 ${expected} for models/${file} but received ${received}`,
+    );
+  }
+  return bytes;
+}

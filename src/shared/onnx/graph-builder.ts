@@ -1,0 +1,162 @@
+import {
+  type AttributeProto,
+  attributeTypes,
+  type ElementType,
+  elementTypes,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+  type ValueInfoProto,
+} from './model.js';
+
+export type ConstantData = Float32Array | Float64Array | Uint8Array | Int8Array | Int32Array | BigInt64Array;
+
+/** An integer is an INT, an array of integers INTS, text a STRING; a FLOAT is given as { float: x }. */
+export type Attribute = number | string | readonly number[] | { float: number } | { tensor: TensorProto };
+
+/** Composes an ONNX graph. Every method that makes a tensor returns its name, which is the input of the next. */
+export interface GraphBuilder {
+  input(name: string, type: ElementType, dims: readonly (number | string)[]): string;
+  constant(data: ConstantData, dims: readonly number[], name?: string): string;
+  /** A float32 constant without axes. */
+  scalar(value: number): string;
+  /** An int64 constant of one axis: shapes, axes, sizes. */
+  integers(...values: number[]): string;
+  /** Adds a node with one output. Nodes are added in topological order. */
+  add(opType: string, inputs: readonly string[], attributes?: Record<string, Attribute>, output?: string): string;
+  /** Adds a node with several outputs. */
+  addMulti(opType: string, inputs: readonly string[], attributes: Record<string, Attribute>, count: number): string[];
+  /** Takes over the nodes and constants of another graph; `bindings` names the tensors that stand for its inputs. */
+  include(graph: GraphProto, bindings: Record<string, string>): void;
+  /** Declares a tensor as a result; `dims` may be left out, onnxruntime infers them. */
+  output(name: string, type?: ElementType, dims?: readonly (number | string)[]): void;
+  /** The model; nodes and constants that no output depends on are left out. */
+  build(): ModelProto;
+}
+
+export interface GraphBuilderOptions {
+  opset?: number;
+  irVersion?: number;
+}
+
+export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOptions = {}): GraphBuilder {
+  const graph: GraphProto = { name: 'patchline', node: [], initializer: [], input: [], output: [] };
+  const names = new Set<string>();
+
+  function claim(name: string): string {
+    if (names.has(name)) throw new Error(`Expected a new tensor name but ${JSON.stringify(name)} is taken`);
+    names.add(name);
+    return name;
+  }
+  function fresh(stem: string): string {
+    let number = names.size;
+    while (names.has(`${stem}_${number}`)) number++;
+    return `${stem}_${number}`;
+  }
+  function constant(data: ConstantData, dims: readonly number[], name = fresh('constant')): string {
+    graph.initializer.push(tensorOf(data, dims, claim(name)));
+    return name;
+  }
+  function addNode(opType: string, inputs: readonly string[], attributes: Record<string, Attribute>, output: string[]) {
+    const attribute = Object.entries(attributes).map(([name, value]) => attributeOf(name, value));
+    graph.node.push({ opType, input: [...inputs], output: output.map(claim), name: output[0], attribute });
+  }
+
+  return {
+    input(name, type, dims) {
+      graph.input.push(valueInfo(claim(name), type, dims));
+      return name;
+    },
+    constant,
+    scalar: (value) => constant(Float32Array.of(value), []),
+    integers: (...values) => constant(BigInt64Array.from(values, BigInt), [values.length]),
+    add(opType, inputs, attributes = {}, output = fresh(opType)) {
+      addNode(opType, inputs, attributes, [output]);
+      return output;
+    },
+    addMulti(opType, inputs, attributes, count) {
+      const first = fresh(opType);
+      const outputs = Array.from({ length: count }, (_, index) => `${first}.${index}`);
+      addNode(opType, inputs, attributes, outputs);
+      return outputs;
+    },
+    include(other, bindings) {
+      const rename = (name: string) => bindings[name] ?? name;
+      for (const { name } of other.input) {
+        if (!(name in bindings)) throw new Error(`Expected a tensor for the input ${JSON.stringify(name)}`);
+      }
+      for (const tensor of other.initializer) claim(tensor.name!);
+      graph.initializer.push(...other.initializer);
+      for (const node of other.node) {
+        for (const name of node.output) if (name) claim(name);
+        graph.node.push({ ...node, input: node.input.map(rename) });
+      }
+    },
+    output(name, type = 'float32', dims) {
+      graph.output.push(valueInfo(name, type, dims));
+    },
+    build() {
+      const needed = neededNames(graph);
+      return {
+        irVersion,
+        producerName: 'patchline',
+        opsetImport: [{ domain: '', version: opset }],
+        graph: {
+          ...graph,
+          node: graph.node.filter((node) => node.output.some((name) => needed.has(name))),
+          initializer: graph.initializer.filter(({ name }) => needed.has(name!)),
+        },
+      };
+    },
+  };
+}
+
+export function tensorOf(data: ConstantData, dims: readonly number[], name?: string): TensorProto {
+  const count = dims.reduce((product, size) => product * size, 1);
+  if (data.length !== count) throw new Error(`Expected ${count} values for dims [${dims}] but received ${data.length}`);
+  return {
+    name,
+    dims: [...dims],
+    dataType: elementTypes[elementTypeOf(data)],
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+function elementTypeOf(data: ConstantData): ElementType {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Float64Array) return 'float64';
+  if (data instanceof Uint8Array) return 'uint8';
+  if (data instanceof Int8Array) return 'int8';
+  return data instanceof Int32Array ? 'int32' : 'int64';
+}
+
+function attributeOf(name: string, value: Attribute): AttributeProto {
+  if (typeof value === 'number') return { name, type: attributeTypes.int, i: value };
+  if (typeof value === 'string') return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) };
+  if ('float' in value) return { name, type: attributeTypes.float, f: value.float };
+  if ('tensor' in value) return { name, type: attributeTypes.tensor, t: value.tensor };
+  return { name, type: attributeTypes.ints, ints: [...value] };
+}
+
+function valueInfo(name: string, type: ElementType, dims?: readonly (number | string)[]): ValueInfoProto {
+  const dim = dims?.map((size) => (typeof size === 'number' ? { dimValue: size } : { dimParam: size }));
+  return { name, type: { tensorType: { elemType: elementTypes[type], ...(dim && { shape: { dim } }) } } };
+}
+
+/** Names of all tensors that the outputs depend on, found from the last node to the first. */
+function neededNames(graph: GraphProto): Set<string> {
+  const needed = new Set(graph.output.map(({ name }) => name));
+  for (const node of graph.node.toReversed()) {
+    if (node.output.some((name) => needed.has(name))) for (const name of namesReadBy(node)) needed.add(name);
+  }
+  return needed;
+}
+
+/** A node reads its inputs and, through the graphs of If, Loop and Scan, tensors of the graph around it. */
+function namesReadBy(node: NodeProto): string[] {
+  const inner = node.attribute.flatMap(({ g }) =>
+    g ? [...g.node.flatMap(namesReadBy), ...g.output.map(({ name }) => name)] : [],
+  );
+  return [...node.input, ...inner];
+}

@@ -1,0 +1,36 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import { createSession } from './session.js';
+
+/** A model that several threads load: its bytes lie in shared memory and travel once. */
+export interface SharedModel {
+  /** Equal ids mean equal bytes. */
+  id: string;
+  bytes: Uint8Array<SharedArrayBuffer>;
+}
+
+export function shareModel(id: string, bytes: Uint8Array): SharedModel {
+  const shared = new Uint8Array(new SharedArrayBuffer(bytes.byteLength));
+  shared.set(bytes);
+  return { id, bytes: shared };
+}
+
+const sessions = new Map<string, InferenceSession>();
+
+/**
+ * This thread's session of a model, loaded when first asked for. At most `maxSessions` stay loaded, the least recently used
+ * goes first; a thread runs one task at a time, so none goes while it is in use. A failed load may be tried again.
+ */
+export async function sessionOf(model: SharedModel, maxSessions: number): Promise<InferenceSession> {
+  let session = sessions.get(model.id);
+  if (session) {
+    sessions.delete(model.id);
+  } else {
+    for (const [id, oldest] of [...sessions].slice(0, Math.max(0, sessions.size - maxSessions + 1))) {
+      sessions.delete(id);
+      await oldest.release();
+    }
+    session = await createSession(model.bytes.slice()); // a copy, because onnxruntime refuses shared memory
+  }
+  sessions.set(model.id, session);
+  return session;
+}

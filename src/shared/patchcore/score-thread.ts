@@ -1,0 +1,129 @@
+import { performance } from 'node:perf_hooks';
+import { Tensor } from 'onnxruntime-node';
+import { inThread } from '../compute.js';
+import type { Scored } from '../contracts.js';
+import { encodeFloat16 } from '../float16.js';
+import { decodeImage } from '../image.js';
+import type { ImageFormat } from '../image-format.js';
+import { createMapUpsampler, type MapUpsampler } from '../kernels/anomaly-map.js';
+import { boxOfRegion } from '../kernels/connected-region.js';
+import { maxScore } from '../kernels/image-score.js';
+import { severityOf } from '../kernels/severity.js';
+import type { ScoringBundle } from '../loaded-bundle.js';
+import { patchVectorLength } from '../networks.js';
+import { sessionOf } from '../onnx/session-cache.js';
+import { boxInOriginal, pixelInOriginal } from './location.js';
+import { positionScore } from './position-score.js';
+import { patchStride, type Size } from './score-graph.js';
+
+/** H, W: model input; h, w: the stride-16 grid; P = h·w patches; d dimensions. */
+export interface ScoreInput {
+  bytes: Uint8Array;
+  bundle: ScoringBundle;
+  maxImageBytes: number;
+  maxLoadedBundles: number;
+}
+
+export interface ScoreOutput {
+  measured: Omit<Scored, 'nearestNormal' | 'vectors' | 'warnings'>;
+  /** float16, base64 */
+  vectors: { embedding: string; patch: string };
+  nearest: { row: number; distance: number };
+  original: Size;
+  format: ImageFormat;
+  /** (H, W, 3) */
+  pixels: Uint8Array;
+  /** (1280, h32, w32) */
+  features: Float32Array;
+  featuresShape: number[];
+  /** (H, W) */
+  anomalyMap: Float32Array;
+}
+
+export default inThread<ScoreInput, ScoreOutput>(
+  async ({ bytes, bundle, maxImageBytes, maxLoadedBundles }) => {
+    const session = await sessionOf(bundle.model, maxLoadedBundles);
+    const startedAt = performance.now();
+    const { pixels, original, format } = await decodeImage(bytes, bundle.input, { maxImageBytes });
+    const decodedAt = performance.now();
+    const { height, width } = bundle.input;
+    const results = await session.run({ pixels: new Tensor('uint8', pixels, [height, width, 3]) });
+    const floats = (name: string) => results[name]!.data as Float32Array;
+    const distances = floats('distances');
+    const { anomalyMap, peakPatch, location } = locate(distances, bundle, original);
+    const vectorOf = (values: Float32Array, length: number) =>
+      values.subarray(peakPatch * length, (peakPatch + 1) * length);
+    const nearest = nearestRow(vectorOf(floats('projected'), bundle.dims), bundle);
+    const vectors = {
+      embedding: encodeFloat16(floats('embedding')),
+      patch: encodeFloat16(vectorOf(floats('raw'), patchVectorLength)),
+    };
+    const timings = { decodeMs: decodedAt - startedAt, scoreMs: performance.now() - decodedAt };
+    return {
+      measured: { ...judge(distances, bundle), location, timings },
+      vectors,
+      nearest,
+      original,
+      format,
+      pixels,
+      features: floats('features'),
+      featuresShape: results.features!.dims.slice(1),
+      anomalyMap,
+    };
+  },
+  ({ anomalyMap }) => [anomalyMap.buffer],
+);
+
+function judge(distances: Float32Array, bundle: ScoringBundle) {
+  const { median, threshold } = bundle;
+  const anomalyScore = positionScore(distances, bundle);
+  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
+  return {
+    verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
+    anomalyScore,
+    threshold,
+    severity: severityOf(anomalyScore, median, threshold),
+    patchDistance: { mean, max: maxScore(distances).score },
+  };
+}
+
+/** The anomaly map of what exceeds the usual distances, its peak and the region around the peak. */
+function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) {
+  const { input, grid, positionMeans, mapQuantile } = bundle;
+  const anomalyMap = upsamplerFor(bundle)(distances.map((distance, patch) => distance - positionMeans[patch]!));
+  const { score: largest, patch: peak } = maxScore(anomalyMap);
+  const level = largest >= mapQuantile ? mapQuantile : largest / 2;
+  const box = boxOfRegion(anomalyMap, input.height, input.width, level, peak);
+  const [y, x] = [Math.floor(peak / input.width), peak % input.width];
+  return {
+    anomalyMap,
+    peakPatch: Math.floor(y / patchStride) * grid.width + Math.floor(x / patchStride),
+    location: { box: boxInOriginal(box, input, original), peak: pixelInOriginal([x, y], input, original) },
+  };
+}
+
+const upsamplers = new Map<string, MapUpsampler>();
+
+/** Built once for each size of input; products share a handful of sizes. */
+function upsamplerFor({ input, grid, mapSigma }: ScoringBundle): MapUpsampler {
+  const id = `${input.height} ${input.width} ${mapSigma}`;
+  const upsampler =
+    upsamplers.get(id) ?? createMapUpsampler(grid.height, grid.width, input.height, input.width, mapSigma);
+  upsamplers.set(id, upsampler);
+  return upsampler;
+}
+
+/** The bank row with the least spaced distance |y - m_j|² / r_j to a projected patch vector, found in float64. */
+function nearestRow(vector: Float32Array, { rows, spacing, dims }: ScoringBundle): { row: number; distance: number } {
+  let [nearest, least] = [0, Number.POSITIVE_INFINITY];
+  for (let row = 0; row < spacing.length; row++) {
+    const bound = least * spacing[row]!;
+    let square = 0;
+    for (let dim = 0; dim < dims && square < bound; dim++) square += (vector[dim]! - rows[row * dims + dim]!) ** 2;
+    if (square < bound) {
+      nearest = row;
+      least = square / spacing[row]!;
+    }
+  }
+  return { row: nearest, distance: Math.sqrt(least) };
+}

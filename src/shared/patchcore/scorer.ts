@@ -1,0 +1,114 @@
+import { trainingPictureKey } from '../bundle.js';
+import { type Compute, threadTask } from '../compute.js';
+import type { Scored, Warning } from '../contracts.js';
+import type { Box } from '../kernels/connected-region.js';
+import { smallestQuantile } from '../kernels/overlay.js';
+import { smallestSpread } from '../kernels/severity.js';
+import type { LoadedBundle } from '../loaded-bundle.js';
+import { writeNpz } from '../npz.js';
+import type { DrawInput, Drawing } from './draw-thread.js';
+import { patchStride } from './score-graph.js';
+import type { ScoreInput, ScoreOutput } from './score-thread.js';
+
+/** A scored image with what pictures and explanations are made from. H, W: model input. */
+export interface ScoredImage {
+  scored: Scored;
+  height: number;
+  width: number;
+  /** (H, W, 3) RGB, before standardisation */
+  pixels: Uint8Array;
+  /** (1280, H/32, W/32) */
+  features: Float32Array;
+  featuresShape: number[];
+  /** (H, W) */
+  anomalyMap: Float32Array;
+}
+
+export interface Scorer {
+  /** Errors: IMAGE_TOO_LARGE, IMAGE_UNREADABLE, UNSUPPORTED_FORMAT. */
+  score(imageBytes: Uint8Array, bundle: LoadedBundle): Promise<ScoredImage>;
+  /** The artefacts that score writes for an explained image. */
+  draw(image: ScoredImage, bundle: LoadedBundle): Promise<Drawing>;
+}
+
+export interface ScorerLimits {
+  /** Bytes of an image file. */
+  maxImageBytes: number;
+  /** Bundles whose sessions a thread keeps. */
+  maxLoadedBundles: number;
+}
+
+const scoreTask = threadTask<ScoreInput, ScoreOutput>(new URL('./score-thread.js', import.meta.url));
+const drawTask = threadTask<DrawInput, Drawing>(new URL('./draw-thread.js', import.meta.url));
+
+export function createScorer(compute: Compute, { limits }: { limits: ScorerLimits }): Scorer {
+  return {
+    async score(bytes, loaded) {
+      const output = await compute.run(scoreTask, { bytes, bundle: loaded.scoring, ...limits });
+      const { pixels, features, featuresShape, anomalyMap } = output;
+      return { scored: describe(output, loaded), ...loaded.bundle.input, pixels, features, featuresShape, anomalyMap };
+    },
+    draw({ pixels, anomalyMap, height, width }, { bundle: { mapQuantile } }) {
+      return compute.run(drawTask, { pixels, anomalyMap, height, width, mapQuantile });
+    },
+  };
+}
+
+function describe(output: ScoreOutput, loaded: LoadedBundle): Scored {
+  const { bundle, sources } = loaded;
+  const { row, distance } = output.nearest;
+  const patches = bundle.grid.height * bundle.grid.width;
+  const [image, patch] = [Math.floor(sources[row]! / patches), sources[row]! % patches];
+  return {
+    ...output.measured,
+    nearestNormal: {
+      trainingImage: trainingPictureKey(bundle, image),
+      box: patchBox(patch, bundle.grid.width),
+      distance,
+    },
+    warnings: warningsOf(output, loaded),
+    vectors: { ...output.vectors, backbone: bundle.network.sha256 },
+  };
+}
+
+/** In pixels of the model input, which are those of the training picture. */
+function patchBox(patch: number, gridWidth: number): Box {
+  const [row, column] = [Math.floor(patch / gridWidth), patch % gridWidth];
+  return [column * patchStride, row * patchStride, patchStride, patchStride];
+}
+
+/** Relative difference in aspect up to which images count as alike. */
+export const aspectTolerance = 0.05;
+
+function warningsOf({ original, format }: ScoreOutput, { bundle }: LoadedBundle): Warning[] {
+  const warnings: Warning[] = [];
+  const aspect = original.width / original.height;
+  if (bundle.aspect !== null && Math.abs(aspect / bundle.aspect - 1) > aspectTolerance) {
+    warnings.push({
+      code: 'IMAGE_ASPECT_MISMATCH',
+      message: `The image is ${aspect.toFixed(2)} times as wide as high, the training images ${bundle.aspect.toFixed(2)} times: it was distorted`,
+    });
+  }
+  if (!bundle.formats.includes(format)) {
+    warnings.push({
+      code: 'FORMAT_MISMATCH',
+      message: `The image is a ${format} file, the training images are ${bundle.formats.join(' and ')}: the same scene decodes to slightly different pixels`,
+    });
+  }
+  if (bundle.threshold - bundle.median < smallestSpread || bundle.mapQuantile < smallestQuantile) {
+    warnings.push({
+      code: 'TRAINING_IMAGES_ALIKE',
+      message:
+        'The training images are all alike, so that severity and overlay have no scale: fit with images as they vary in production',
+    });
+  }
+  return warnings;
+}
+
+/** What the explaining stages read: `input` uint8 (H, W, 3) and `features` float32 (1280, H/32, W/32), as .npz. */
+export function packWork({ pixels, features, featuresShape, height, width }: ScoredImage): Uint8Array {
+  return writeNpz({
+    input: { dtype: 'uint8', shape: [height, width, 3], data: pixels },
+    features: { dtype: 'float32', shape: featuresShape, data: features },
+  });
+}
