@@ -53,7 +53,7 @@ export async function readCameraFile(
     if (error instanceof PatchlineError) throw error;
     throw new PatchlineError('IMAGE_NOT_FOUND', `Expected a readable file for ${file}: ${(error as Error).message}`);
   }
-  const capturedAt = ((await capturedAtOf(bytes)) ?? modifiedAt).toISOString();
+  const capturedAt = (await capturedAtOf(bytes)) ?? modifiedAt.toISOString();
   return { camera, bytes, fileName: basename(file), capturedAt };
 }
 

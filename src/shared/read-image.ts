@@ -1,6 +1,6 @@
 import { PatchlineError } from './errors.js';
 import type { ObjectStore } from './store/object-store.js';
-import { getS3Object } from './store/s3-store.js';
+import { getS3Object } from './store/s3-objects.js';
 
 /** The bytes of an original: an object of the store, or one that lies elsewhere on the same S3 endpoint and is only named. */
 export async function readImage(store: ObjectStore, imageKey: string): Promise<Uint8Array> {

@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+
+const program = resolve('bin/patchline.cjs');
+
+/** The environment without what would change where a command works. */
+function cleanEnvironment(env: Record<string, string>): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(([name]) => !/^(PATCHLINE_|REDIS_URL$|S3_ENDPOINT$|AWS_)/.test(name));
+  return { ...Object.fromEntries(kept), ...env };
+}
+
+export interface CommandProcess {
+  child: ChildProcess;
+  pid: number;
+  /** Everything printed so far. */
+  stdout(): string;
+  stderr(): string;
+  /** Resolves when the text has been printed on stderr; rejects when the process ends before. */
+  printed(text: string): Promise<void>;
+  ended: Promise<number | null>;
+}
+
+/** Starts `patchline …` as its users do; it is killed when the tests end. */
+export function startCommand(args: string[], env: Record<string, string> = {}): CommandProcess {
+  const child = spawn(process.execPath, [program, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: cleanEnvironment(env),
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text) => {
+    output.stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    output.stderr += text;
+  });
+  const killAtExit = () => child.kill('SIGKILL');
+  process.once('exit', killAtExit);
+  const ended = once(child, 'close').then(([code]) => {
+    process.off('exit', killAtExit);
+    return code as number | null;
+  });
+  return {
+    child,
+    pid: child.pid!,
+    stdout: () => output.stdout,
+    stderr: () => output.stderr,
+    async printed(text) {
+      while (!output.stderr.includes(text)) {
+        const [, code] = await Promise.race([
+          once(child.stderr, 'data').then(() => [true, 0]),
+          ended.then((exitCode) => [false, exitCode]),
+        ]);
+        if (child.exitCode !== null && !output.stderr.includes(text)) {
+          throw new Error(`ended with ${code} before it printed ${text}: ${output.stderr}`);
+        }
+      }
+    },
+    ended,
+  };
+}
+
+export interface CommandResult {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs `patchline …` to its end. */
+export async function runCommand(args: string[], env: Record<string, string> = {}): Promise<CommandResult> {
+  const { ended, stdout, stderr } = startCommand(args, env);
+  return { code: await ended, stdout: stdout(), stderr: stderr() };
+}
