@@ -1,0 +1,139 @@
+import { readFile } from 'node:fs/promises';
+import { performance } from 'node:perf_hooks';
+import { aupro } from '../shared/kernels/aupro.js';
+import { auroc } from '../shared/kernels/auroc.js';
+import { f1Max } from '../shared/kernels/f1-max.js';
+import type { LoadedBundle } from '../shared/loaded-bundle.js';
+import type { Scorer } from '../shared/patchcore/scorer.js';
+import { type LabelledImage, labelledImages, readMask } from './labelled-images.js';
+import { orderedMap } from './ordered-map.js';
+import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
+
+/** How well a bundle tells good images from bad ones. null where a figure cannot be had: one class only, or no masks. */
+export interface Evaluation {
+  product: string;
+  bundle: string;
+  images: number;
+  imageAuroc: number | null;
+  /** Over the pixels of good images and of those with a mask. */
+  pixelAuroc: number | null;
+  /** Per-region overlap up to a false positive rate of 0.3. */
+  aupro: number | null;
+  f1Max: number | null;
+  threshold: number;
+  /** Shares of good images flagged and of defects not flagged, at the bundle's threshold. */
+  falseAlarmRate: number | null;
+  missRate: number | null;
+  imagesPerSecond: number;
+  /** Each kind of defect against the good images. */
+  perDefect: Record<string, { images: number; imageAuroc: number | null; missRate: number | null }>;
+  /** Images that could not be read. */
+  skipped: SkippedImage[];
+}
+
+export interface EvaluateOptions {
+  /** MVTec layout: test/good, test/<defect> and, where there are masks, ground_truth/<defect>. */
+  directory: string;
+  bundle: LoadedBundle;
+  scorer: Scorer;
+  /** Images scored at once: twice the threads keeps them busy. */
+  concurrency: number;
+  progress?: (done: number, total: number) => void;
+}
+
+interface Judged {
+  image: LabelledImage;
+  score: number;
+  isFlagged: boolean;
+  /** (H, W) */
+  anomalyMap: Float32Array;
+  /** (H, W); undefined where nobody knows the defect's pixels */
+  mask?: Uint8Array;
+}
+
+/** Errors: DATASET_INVALID. */
+export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluation> {
+  const { bundle } = options.bundle;
+  const startedAt = performance.now();
+  const { judged, skipped } = await judgeAll(options);
+  const seconds = (performance.now() - startedAt) / 1000;
+  const good = judged.filter(({ image }) => image.defect === null);
+  const bad = judged.filter(({ image }) => image.defect !== null);
+  const defects = [...new Set(bad.map(({ image }) => image.defect!))];
+  return {
+    product: bundle.product,
+    bundle: bundle.version,
+    images: judged.length,
+    imageAuroc: imageAuroc(judged),
+    ...pixelFigures(judged, bundle.input.height, bundle.input.width),
+    f1Max:
+      good.length && bad.length
+        ? f1Max(
+            judged.map(({ score }) => score),
+            labelsOf(judged),
+          )!.f1
+        : null,
+    threshold: bundle.threshold,
+    falseAlarmRate: shareFlagged(good),
+    missRate: missRate(bad),
+    imagesPerSecond: judged.length / seconds,
+    perDefect: Object.fromEntries(
+      defects.map((defect) => {
+        const ofKind = bad.filter(({ image }) => image.defect === defect);
+        const figures = { imageAuroc: imageAuroc([...good, ...ofKind]), missRate: missRate(ofKind) };
+        return [defect, { images: ofKind.length, ...figures }];
+      }),
+    ),
+    skipped,
+  };
+}
+
+async function judgeAll({ directory, bundle, scorer, concurrency, progress }: EvaluateOptions) {
+  const images = await labelledImages(directory);
+  const judge = async (image: LabelledImage): Promise<Judged | SkippedImage> => {
+    const read = () => readFile(image.path);
+    const result = await skipUnreadable({ name: image.name, read }, async () => scorer.score(await read(), bundle));
+    if (isSkipped(result)) return result;
+    const { scored, anomalyMap, height, width } = result;
+    const mask = image.maskPath ? await readMask(image.maskPath, { height, width }) : undefined;
+    const isFlagged = scored.verdict === 'anomalous';
+    return { image, score: scored.anomalyScore, isFlagged, anomalyMap, mask };
+  };
+  const judged: Judged[] = [];
+  const skipped: SkippedImage[] = [];
+  let done = 0;
+  for await (const result of orderedMap(images, concurrency, judge)) {
+    if (isSkipped(result)) skipped.push(result);
+    else judged.push(result);
+    progress?.(++done, images.length);
+  }
+  return { judged, skipped };
+}
+
+const labelsOf = (judged: Judged[]) => judged.map(({ image }) => Number(image.defect !== null));
+const imageAuroc = (judged: Judged[]) =>
+  auroc(
+    judged.map(({ score }) => score),
+    labelsOf(judged),
+  );
+
+function shareFlagged(judged: Judged[]): number | null {
+  return judged.length > 0 ? judged.filter(({ isFlagged }) => isFlagged).length / judged.length : null;
+}
+
+function missRate(judged: Judged[]): number | null {
+  const share = shareFlagged(judged);
+  return share === null ? null : 1 - share;
+}
+
+function pixelFigures(judged: Judged[], H: number, W: number) {
+  if (!judged.some(({ mask }) => mask)) return { pixelAuroc: null, aupro: null };
+  const known = judged.filter(({ image, mask }) => image.defect === null || mask);
+  const maps = new Float32Array(known.length * H * W);
+  const masks = new Uint8Array(known.length * H * W);
+  known.forEach(({ anomalyMap, mask }, index) => {
+    maps.set(anomalyMap, index * H * W);
+    if (mask) masks.set(mask, index * H * W);
+  });
+  return { pixelAuroc: auroc(maps, masks), aupro: aupro(maps, masks, H, W) };
+}
