@@ -4,7 +4,7 @@ import { createCompute } from '../shared/compute.js';
 import { loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
 import { answer, type CommonOptions, defineCommand, openSession } from './command-line.js';
-import { createProgress } from './progress.js';
+import { createPhases } from './progress.js';
 
 const percent = (rate: number | null): string => (rate === null ? 'unknown' : `${(100 * rate).toFixed(1)} %`);
 const area = (value: number | null): string => (value === null ? 'unknown' : value.toFixed(4));
@@ -34,13 +34,19 @@ export const evaluate = defineCommand(
     const compute = createCompute({ threads: config.threads });
     const { maxLoadedBundles } = config;
     const scorer = createScorer(compute, { limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles } });
-    const progress = createProgress('scoring');
+    const phases = createPhases();
     try {
-      const evaluation = await evaluateBundle({ directory, bundle, scorer, progress: progress.set });
-      progress.stop();
+      const evaluation = await evaluateBundle({
+        directory,
+        bundle,
+        scorer,
+        concurrency: 2 * compute.threads,
+        progress: (done, total) => phases.report({ phase: 'scoring', done, total }),
+      });
+      phases.stop();
       answer(options, evaluation, describe(evaluation));
     } finally {
-      progress.stop();
+      phases.stop();
       await compute.close();
     }
   });

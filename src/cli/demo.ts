@@ -1,0 +1,158 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { createProducer } from '../producer/enqueue.js';
+import { goodOriginals } from '../producer/good-originals.js';
+import { ingestOriginal } from '../producer/ingest.js';
+import { storeOriginal } from '../producer/originals.js';
+import { defectTypes, simulatedImage, simulateLine } from '../producer/simulated-camera.js';
+import { waitForResults } from '../producer/wait-for-results.js';
+import { type InspectionResult, runnableStages } from '../shared/contracts.js';
+import { startEmbeddedRedis } from '../shared/embedded-redis.js';
+import { PatchlineError } from '../shared/errors.js';
+import { openQueues } from '../shared/queues.js';
+import { openStore } from '../shared/store/open-store.js';
+import { type PoolOptions, startPools } from '../workers/pools.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark, type Session, wholeNumber } from './command-line.js';
+import { untilAskedToEnd } from './connection.js';
+import { fitWith } from './fit.js';
+import { describeResult } from './result-lines.js';
+
+const seed = 7;
+const trainingImages = 60;
+const camera = 'simulated';
+const product = 'plate';
+/** Marks a directory as a demo's own, which the next demo may empty. */
+const marker = 'demo-store.txt';
+
+interface DemoOptions extends CommonOptions {
+  images: number;
+  exit?: boolean;
+}
+
+export const demo = defineCommand(
+  'demo',
+  'Show everything at work: a simulated camera sends metal plates, a third of them defective, through embedded queues.',
+  'patchline demo --images 60 --exit',
+)
+  .option('--images <number>', 'plates to inspect', wholeNumber(1), 60)
+  .option('--exit', 'end after the last verdict instead of waiting for Ctrl-C')
+  .action(async (options: DemoOptions) => {
+    const directory = resolve(options.store ?? 'patchline-data/demo');
+    await emptyDemoStore(directory);
+    const session = await openSession({ ...options, store: directory });
+    const redis = await startEmbeddedRedis(directory, {
+      logger: session.logger,
+      onRestart: () => remark('the embedded Redis was started again'),
+    });
+    const queues = openQueues(redis.url, session.config.queue, session.logger);
+    try {
+      await learn(session);
+      const pools = startPools(runnableStages, { ...session, queues });
+      const line = await inspectLine({ ...session, queues }, options);
+      answer(options, summaryOf(line), tableOf(line));
+      if (!options.exit) {
+        remark('Press Ctrl-C to end.');
+        await untilAskedToEnd();
+      }
+      await pools.close();
+    } finally {
+      await queues.close();
+      await redis.stop();
+    }
+  });
+
+/** @throws ARGUMENT_INVALID for a directory that holds something else than an earlier demo. */
+async function emptyDemoStore(directory: string): Promise<void> {
+  const names = await readdir(directory).catch(() => []);
+  if (names.length > 0 && !names.includes(marker)) {
+    throw new PatchlineError(
+      'ARGUMENT_INVALID',
+      `Expected an empty directory or that of an earlier demo for --store but received ${directory}`,
+    );
+  }
+  await rm(directory, { recursive: true, force: true });
+  await openStore(directory);
+  await writeFile(join(directory, marker), 'The demo empties this directory when it starts.\n');
+}
+
+/** Collects good plates from the camera and fits a bundle on them. */
+async function learn(session: Session): Promise<void> {
+  remark(`collecting ${trainingImages} good plates and learning what good looks like ...`);
+  for (let index = 0; index < trainingImages; index++) {
+    const { name, bytes } = await simulatedImage(seed, index, null);
+    const capturedAt = new Date().toISOString();
+    await storeOriginal(session.store, { camera, bytes, fileName: name, capturedAt }, true);
+  }
+  const { images } = await goodOriginals(session.store, { camera, product });
+  const startedAt = performance.now();
+  const bundle = await fitWith(session, { product, images, network: 'auto', seed, activate: true });
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
+  remark(`learned bundle ${bundle.version} in ${seconds} s: ${bundle.rows} memory bank rows, threshold ${bundle.threshold.toFixed(3)}`);
+}
+
+interface Inspected {
+  defect: string | null;
+  result: InspectionResult;
+  /** From sending the image to its result, ms. */
+  latencyMs: number;
+}
+
+interface Line {
+  inspected: Inspected[];
+  seconds: number;
+}
+
+/** Sends the plates one after the other and prints a line for each result. */
+async function inspectLine(options: PoolOptions, { images }: DemoOptions): Promise<Line> {
+  const { store, queues, config, logger } = options;
+  const producer = createProducer(store, queues, config);
+  const sent = new Map<string, { defect: string | null; sentAt: number }>();
+  const startedAt = performance.now();
+  for await (const { name, bytes, defect } of simulateLine({ seed, images })) {
+    const sentAt = performance.now();
+    const original = { camera, bytes, fileName: name, capturedAt: new Date().toISOString() };
+    const { inspection } = await ingestOriginal(producer, original, false);
+    sent.set(inspection.inspectionId, { defect, sentAt });
+  }
+  const inspected: Inspected[] = [];
+  for await (const result of waitForResults(sent.keys(), { store, queues, logger, from: '0', onStall: remark })) {
+    const { defect, sentAt } = sent.get(result.inspectionId)!;
+    const latencyMs = Date.parse(result.finishedAt) - (performance.timeOrigin + sentAt);
+    inspected.push({ defect, result, latencyMs });
+    remark(`${describeResult(result)}  (${defect ?? 'good'})`);
+  }
+  return { inspected, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+const isFlagged = ({ result }: Inspected): boolean => result.status !== 'failed' && result.verdict === 'anomalous';
+
+function summaryOf({ inspected, seconds }: Line) {
+  const of = (defect: string | null) => inspected.filter((each) => each.defect === defect);
+  const types = defectTypes.map((type) => ({ type, sent: of(type).length, found: of(type).filter(isFlagged).length }));
+  const latencies = inspected.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
+  const percentile = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]!;
+  return {
+    images: inspected.length,
+    defects: types.filter(({ sent }) => sent > 0),
+    good: { sent: of(null).length, flagged: of(null).filter(isFlagged).length },
+    failed: inspected.filter(({ result }) => result.status === 'failed').length,
+    imagesPerSecond: inspected.length / seconds,
+    latencyMs: { p50: percentile(0.5), p95: percentile(0.95) },
+  };
+}
+
+function tableOf(line: Line): string[] {
+  const { defects, good, failed, images, imagesPerSecond, latencyMs } = summaryOf(line);
+  const row = (kind: string, sent: number, flagged: number) =>
+    `${kind.padEnd(16)}${String(sent).padStart(6)}${String(flagged).padStart(9)}`;
+  return [
+    '',
+    'kind              sent  flagged',
+    ...defects.map(({ type, sent, found }) => row(type, sent, found)),
+    row('good', good.sent, good.flagged),
+    '',
+    `${images} images, ${imagesPerSecond.toFixed(1)} a second, ${failed} failed`,
+    `image to result: half within ${latencyMs.p50.toFixed(0)} ms, 95 % within ${latencyMs.p95.toFixed(0)} ms`,
+  ];
+}
