@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
@@ -64,7 +65,7 @@ export const demo = defineCommand(
 
 /** @throws ARGUMENT_INVALID for a directory that holds something else than an earlier demo. */
 async function emptyDemoStore(directory: string): Promise<void> {
-  const names = await readdir(directory).catch(() => []);
+  const names = existsSync(directory) ? await readdir(directory) : [];
   if (names.length > 0 && !names.includes(marker)) {
     throw new PatchlineError(
       'ARGUMENT_INVALID',

@@ -1,4 +1,4 @@
-import { Worker } from 'bullmq';
+import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { retryFailed } from '../../src/producer/failed-inspections.js';
 import { reconcile } from '../../src/producer/reconcile.js';
@@ -14,14 +14,14 @@ import { putJson } from '../../src/shared/store/object-store.js';
 import { finalize } from '../../src/workers/finalize.js';
 import { flowOf } from '../../src/workers/flow.js';
 import { cutAfterExec } from '../helpers/cutting-proxy.js';
-import { redisKinds, type TestRedis } from '../helpers/redis-server.js';
+import { type RedisKind, redisKinds, type TestRedis } from '../helpers/redis-kinds.js';
 import { finalizeIsLive, gate, openStandInLine, type StandInLine, until } from '../helpers/stand-in-line.js';
 
 const broken = () => {
   throw new PatchlineError('IMAGE_UNREADABLE', 'broken for good');
 };
 
-describe.each(redisKinds())('queue protocol on $name', ({ open }) => {
+describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => {
   let redis: TestRedis;
   let line: StandInLine;
   beforeAll(async () => {
@@ -316,8 +316,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }) => {
     await line.enqueue(image);
     const dying = new Worker('score', null, { prefix, connection: line.queues.redis, autorun: false });
     const job = (await dying.getNextJob('token'))!;
-    await job.discard();
-    await job.moveToFailed(new Error('IMAGE_UNREADABLE: not an image'), 'token');
+    await job.moveToFailed(new UnrecoverableError('IMAGE_UNREADABLE: not an image'), 'token');
     await dying.close(true);
     expect(await reconcile(line.producer, { settleMs: 0 })).toMatchObject({ failed: 1, enqueued: 0 });
     expect(await line.result(image)).toMatchObject({
