@@ -1,7 +1,6 @@
 import { createProducer, type Producer } from '../producer/enqueue.js';
 import { openQueues, type Queues } from '../shared/queues.js';
-import { findRedis } from '../shared/find-redis.js';
-import { assertNoEviction } from '../shared/redis.js';
+import { assertNoEviction, findRedis } from '../shared/redis.js';
 import { type CommonOptions, openSession, type Session } from './command-line.js';
 
 export interface Connection extends Session {

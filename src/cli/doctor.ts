@@ -5,8 +5,7 @@ import { messageOf } from '../shared/errors.js';
 import { median } from '../shared/kernels/quantile.js';
 import { type NetworkKind, networks, readNetwork } from '../shared/networks.js';
 import { createSession } from '../shared/onnx/session.js';
-import { findRedis } from '../shared/find-redis.js';
-import { assertNoEviction, connectRedis } from '../shared/redis.js';
+import { assertNoEviction, connectRedis, findRedis } from '../shared/redis.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
 
