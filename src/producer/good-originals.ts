@@ -1,4 +1,4 @@
-import { listBundles } from '../shared/bundle.js';
+import { listVersions } from '../shared/bundle.js';
 import { inspectionIdOf } from '../shared/keys.js';
 import { readResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
@@ -15,7 +15,7 @@ export async function goodOriginals(
   store: ObjectStore,
   { camera, product, since, until }: { camera: string; product: string; since?: string; until?: string },
 ): Promise<GoodOriginals> {
-  const versions = (await listBundles(store, product)).map(({ version }) => version);
+  const versions = await listVersions(store, product);
   const images: GoodOriginals['images'] = [];
   let leftOut = 0;
   let results = { date: '', ids: new Set<string>() };

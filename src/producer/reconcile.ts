@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
-import { listBundles } from '../shared/bundle.js';
+import { listVersions } from '../shared/bundle.js';
 import type { Inspection } from '../shared/contracts.js';
 import { codeOf } from '../shared/errors.js';
 import { inspectionIdOf } from '../shared/keys.js';
@@ -97,8 +97,8 @@ function createVersionLookup(producer: Producer): (camera: string) => Promise<Ve
     try {
       const product = await producer.productOf(camera);
       const active = await producer.activeVersionOf(product);
-      const all = (await listBundles(producer.store, product)).map(({ version }) => version);
-      return { product, active, all: [...new Set([active, ...all])] };
+      const all = new Set([active, ...(await listVersions(producer.store, product))]);
+      return { product, active, all: [...all] };
     } catch (error) {
       if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND'].includes(codeOf(error))) return undefined;
       throw error;

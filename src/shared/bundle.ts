@@ -128,9 +128,14 @@ export async function listProducts(store: ObjectStore): Promise<string[]> {
 
 /** The bundles of a product, oldest first. */
 export async function listBundles(store: ObjectStore, product: string): Promise<Bundle[]> {
-  const versions = await claimedVersions(store, product);
-  const bundles = await Promise.all(versions.map((version) => findBundle(store, product, `v${version}`)));
+  const versions = await listVersions(store, product);
+  const bundles = await Promise.all(versions.map((version) => findBundle(store, product, version)));
   return bundles.filter((bundle) => bundle !== undefined);
+}
+
+/** The names of a product's versions, oldest first, those included that are being written. */
+export async function listVersions(store: ObjectStore, product: string): Promise<string[]> {
+  return (await claimedVersions(store, product)).map((version) => `v${version}`);
 }
 
 /** Takes the next version number for a new bundle. Two fits may run at once: each gets its own. */

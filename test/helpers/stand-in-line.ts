@@ -142,7 +142,10 @@ export async function openStandInLine(redisUrl: string, settings: Record<string,
             async addFlow(scored) {
               await interventions.beforeFlow?.(data);
               const adding = addFlow({ queues, store, explainers: explainingStages, keepLock }, scored);
-              adding.then(() => interventions.afterFlow?.(undefined), interventions.afterFlow);
+              adding.then(
+                () => interventions.afterFlow?.(undefined),
+                (refusal) => interventions.afterFlow?.(refusal),
+              );
               await adding;
             },
           });
