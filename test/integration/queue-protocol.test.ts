@@ -9,8 +9,7 @@ import { PatchlineError } from '../../src/shared/errors.js';
 import { inspectionIdOf, resultKey, workKey } from '../../src/shared/keys.js';
 import { failedJob, jobIdOf } from '../../src/shared/queues.js';
 import { leaveFailed } from '../../src/shared/results.js';
-import type { ObjectStore } from '../../src/shared/store/object-store.js';
-import { putJson } from '../../src/shared/store/object-store.js';
+import { type ListOptions, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { finalize } from '../../src/workers/finalize.js';
 import { flowOf } from '../../src/workers/flow.js';
 import { cutAfterExec } from '../helpers/cutting-proxy.js';
@@ -420,7 +419,10 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const list = line.store.list.bind(line.store);
     const stale: ObjectStore = Object.create(line.store, {
       // listed before the result was there
-      list: { value: async (prefix: string) => (prefix.startsWith('inspections/') ? { objects: [] } : list(prefix)) },
+      list: {
+        value: async (prefix: string, options?: ListOptions) =>
+          prefix.startsWith('inspections/') ? { objects: [] } : list(prefix, options),
+      },
     });
     expect(await reconcile({ ...line.producer, store: stale }, { settleMs: 0 })).toMatchObject({ finished: 1, enqueued: 0 });
   });
