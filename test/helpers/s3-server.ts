@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { type BuildAppOptions, buildApp } from 'fauxqs';
+import { freePort } from '../../src/shared/free-port.js';
 import { compareKeys } from '../../src/shared/store/directory-listing.js';
-import { freePort, locateService, startProcess } from './services.js';
+import { locateService, startProcess } from './services.js';
 
 export type S3Kind = 'fauxqs' | 'versitygw';
 

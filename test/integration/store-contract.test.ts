@@ -4,12 +4,13 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { freePort } from '../../src/shared/free-port.js';
 import { compareKeys } from '../../src/shared/store/directory-listing.js';
 import { getJson, listAll, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { getS3Object, listS3 } from '../../src/shared/store/s3-objects.js';
 import { type S3Kind, type S3Server, startS3Server } from '../helpers/s3-server.js';
-import { freePort, locateService, requireService } from '../helpers/services.js';
+import { locateService, requireService } from '../helpers/services.js';
 
 const text = (value: string) => new TextEncoder().encode(value);
 const read = async (store: ObjectStore, key: string) => new TextDecoder().decode(await store.get(key));

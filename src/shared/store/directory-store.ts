@@ -111,10 +111,15 @@ async function publishWithMetadata(
   if (metadata === undefined && !(await hasMetadata(root, key))) return publish(temporary, path);
   const file = await stat(temporary, { bigint: true });
   await stageMetadata(root, key, file, metadata ?? {});
-  const published = await publish(temporary, path);
+  let published = false;
+  try {
+    published = await publish(temporary, path);
+  } finally {
+    if (!published) await dropStagedMetadata(root, key, file);
+  }
   // Another process may have written over it since.
   if (published && (await isStill(path, file))) await settleMetadata(root, key, file);
-  else await dropStagedMetadata(root, key, file);
+  else if (published) await dropStagedMetadata(root, key, file);
   return published;
 }
 
