@@ -16,7 +16,18 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true }));
 
 test('takes every image extension in any case at any depth, sorted, and counts the rest', async () => {
-  const images = ['a.jpg', 'b.JPEG', 'c.Png', 'd/e.tif', 'd/f/g.TIFF', 'd/f/h.webp', 'd/i.bmp', 'j.jp2', 'k.x.jpg'];
+  const images = [
+    'a.jpg',
+    'd-1.jpg',
+    'b.JPEG',
+    'c.Png',
+    'd/e.tif',
+    'd/f/g.TIFF',
+    'd/f/h.webp',
+    'd/i.bmp',
+    'j.jp2',
+    'k.x.jpg',
+  ];
   const others = ['notes.txt', '.hidden.jpg', 'd/.DS_Store', 'd/Thumbs.db', '.cache/one.jpg', 'jpg', 'page.svg'];
   for (const name of [...images, ...others].reverse()) await write(name);
   const { files, skipped } = await listImageFiles(directory);
