@@ -1,0 +1,41 @@
+import { readdir, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { PatchlineError } from '../shared/errors.js';
+
+/** Among them kinds that are refused later: a failed result that says why is better than an image left out without a word. */
+const extensions = new Set(['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.bmp', '.jp2']);
+
+export interface ImageFiles {
+  /** Paths in ascending order, each beginning with the directory as it was given. */
+  files: string[];
+  /** Hidden and other files left out; a hidden directory is not entered and counts once. */
+  skipped: number;
+}
+
+/**
+ * The image files below a directory at any depth, by their extension in any case. A link to a file is taken, one to a
+ * directory is not followed. A single file is taken whatever its extension. Errors: IMAGE_NOT_FOUND where there is neither.
+ */
+export async function listImageFiles(path: string): Promise<ImageFiles> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw new PatchlineError('IMAGE_NOT_FOUND', `Expected an image file or a directory but cannot open ${path}`, {
+      cause,
+    });
+  });
+  if (!found.isDirectory()) return { files: [path], skipped: 0 };
+  const images: ImageFiles = { files: [], skipped: 0 };
+  await collect(path, images);
+  images.files.sort();
+  return images;
+}
+
+async function collect(directory: string, images: ImageFiles): Promise<void> {
+  for (const entry of await readdir(directory, { withFileTypes: true })) {
+    const path = join(directory, entry.name);
+    const isHidden = entry.name.startsWith('.');
+    const isFile = entry.isFile() || entry.isSymbolicLink();
+    if (entry.isDirectory() && !isHidden) await collect(path, images);
+    else if (isFile && !isHidden && extensions.has(extname(path).toLowerCase())) images.files.push(path);
+    else images.skipped++;
+  }
+}
