@@ -82,7 +82,7 @@ function composeProjection(projection: Float32Array, dims: number): Uint8Array {
   const graph = createGraphBuilder();
   const vectors = graph.input('vectors', 'float32', ['patches', dims]);
   const matrix = graph.constant(projection, [dims, selectionDims]);
-  graph.output(graph.add('MatMul', [vectors, matrix], {}, 'points'));
+  graph.output('points', graph.add('MatMul', [vectors, matrix]));
   return writeModel(graph.build());
 }
 

@@ -92,9 +92,9 @@ function composeBlockGraph(dims: number): GraphBuilder {
   const distances = graph.input('distances', 'float32', ['n']);
   const [values, places] = graph.addMulti('TopK', [distances, graph.input('size', 'int64', [1])], { axis: 0 }, 2);
   const block = graph.add('Gather', [points, places!], { axis: 0 });
-  graph.output(graph.add('Identity', [values!], {}, 'values'));
-  graph.output(graph.add('Identity', [places!], {}, 'places'), 'int64');
-  graph.output(graph.add('Gemm', [block, addCounterpart(graph, block, dims)], { transB: 1 }, 'mutual'));
+  graph.output('values', values!);
+  graph.output('places', places!, 'int64');
+  graph.output('mutual', graph.add('Gemm', [block, addCounterpart(graph, block, dims)], { transB: 1 }));
   return graph;
 }
 
@@ -106,7 +106,7 @@ function composeUpdateGraph(dims: number): GraphBuilder {
   const distances = graph.input('distances', 'float32', ['rows']);
   const products = graph.add('Gemm', [chunk, addCounterpart(graph, picked, dims)], { transB: 1 });
   const least = graph.add('ReduceMin', [products], { axes: [1], keepdims: 0 });
-  graph.output(graph.add('Min', [distances, least], {}, 'updated'));
+  graph.output('updated', graph.add('Min', [distances, least]));
   return graph;
 }
 

@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import sharp from 'sharp';
-import { PatchlineError } from '../shared/errors.js';
+import { messageOf, PatchlineError } from '../shared/errors.js';
 import type { Size } from '../shared/patchcore/score-graph.js';
 import { isImageName } from './training-images.js';
 
@@ -53,11 +53,15 @@ async function namesIn(folder: string): Promise<string[]> {
 
 /** The defect's pixels at model size (H, W), 1 inside; nearest samples, since a mask has no values between. */
 export async function readMask(path: string, { height, width }: Size): Promise<Uint8Array> {
-  const samples = await sharp(await readFile(path))
+  const bytes = await readFile(path);
+  const samples = await sharp(bytes)
     .resize({ height, width, fit: 'fill', kernel: 'nearest' })
     .removeAlpha()
     .toColourspace('b-w')
     .raw()
-    .toBuffer();
+    .toBuffer()
+    .catch((cause: unknown) => {
+      throw new PatchlineError('DATASET_INVALID', `Expected a mask in ${path} but ${messageOf(cause)}`, { cause });
+    });
   return Uint8Array.from(samples, (value) => (value > 0 ? 1 : 0));
 }

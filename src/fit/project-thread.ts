@@ -20,9 +20,9 @@ export default inThread<ProjectInput, void>(async ({ raw, projection, projected 
   let offset = 0;
   for (const vectors of raw) {
     const dims = [vectors.length / patchVectorLength, patchVectorLength];
-    const { y } = await session.run({ raw: new Tensor('float32', vectors, dims) });
-    projected.set(y!.data as Float32Array, offset);
-    offset += y!.size;
+    const { projected: ofImage } = await session.run({ raw: new Tensor('float32', vectors, dims) });
+    projected.set(ofImage!.data as Float32Array, offset);
+    offset += ofImage!.size;
   }
   await session.release();
 });
@@ -31,6 +31,6 @@ function composeProjection({ matrix, bias }: Projection): Uint8Array {
   const graph = createGraphBuilder();
   const raw = graph.input('raw', 'float32', ['patches', patchVectorLength]);
   const weights = graph.constant(matrix, [patchVectorLength, bias.length]);
-  graph.output(graph.add('Gemm', [raw, weights, graph.constant(bias, [bias.length])], {}, 'y'));
+  graph.output('projected', graph.add('Gemm', [raw, weights, graph.constant(bias, [bias.length])]));
   return writeModel(graph.build());
 }

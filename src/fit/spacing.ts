@@ -46,7 +46,7 @@ function composeCandidateGraph(rows: Float32Array, dims: number, size: number) {
   const inputs = [chunk, graph.constant(rows, [count, dims]), graph.constant(squares, [count])];
   const products = graph.add('Gemm', inputs, { alpha: { float: -2 }, transB: 1 });
   const [, places] = graph.addMulti('TopK', [products, graph.integers(size)], { largest: 0 }, 2);
-  graph.output(graph.add('Identity', [places!], {}, 'places'), 'int64');
+  graph.output('places', places!, 'int64');
   return graph.build();
 }
 

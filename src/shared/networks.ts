@@ -23,12 +23,14 @@ export const featureChannels = 1280;
 /** Length of a raw patch vector: both levels joined. */
 export const patchVectorLength = levelChannels.stride16 + levelChannels.stride32;
 
+const modelsFolder = new URL('../../models/', import.meta.url);
+
 /** The bytes of a network file. Throws MODEL_DAMAGED where the file is missing or is not the one expected. */
-export async function readNetwork(kind: NetworkKind): Promise<Uint8Array> {
+export async function readNetwork(kind: NetworkKind, folder = modelsFolder): Promise<Uint8Array> {
   const { file, sha256: expected } = networks[kind];
   let bytes: Uint8Array;
   try {
-    bytes = await readFile(new URL(`../../models/${file}`, import.meta.url));
+    bytes = await readFile(new URL(file, folder));
   } catch (cause) {
     throw new PatchlineError('MODEL_DAMAGED', `Expected the network models/${file} but ${messageOf(cause)}`, { cause });
   }

@@ -29,8 +29,8 @@ export interface GraphBuilder {
   addMulti(opType: string, inputs: readonly string[], attributes: Record<string, Attribute>, count: number): string[];
   /** Takes over the nodes and constants of another graph; `bindings` names the tensors that stand for its inputs. */
   include(graph: GraphProto, bindings: Record<string, string>): void;
-  /** Declares a tensor as a result; `dims` may be left out, onnxruntime infers them. */
-  output(name: string, type?: ElementType, dims?: readonly (number | string)[]): void;
+  /** Declares a result called `name`, by default the tensor of that name; onnxruntime infers its dims. */
+  output(name: string, tensor?: string, type?: ElementType): void;
   /** The model; nodes and constants that no output depends on are left out. */
   build(): ModelProto;
 }
@@ -93,8 +93,9 @@ export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOp
         graph.node.push({ ...node, input: node.input.map(rename) });
       }
     },
-    output(name, type = 'float32', dims) {
-      graph.output.push(valueInfo(name, type, dims));
+    output(name, tensor = name, type = 'float32') {
+      if (tensor !== name) addNode('Identity', [tensor], {}, [name]);
+      graph.output.push(valueInfo(name, type));
     },
     build() {
       const needed = neededNames(graph);

@@ -37,10 +37,10 @@ const bankBlockColumns = 2000;
 export function composePatchGraph(network: GraphProto, input: Size): ModelProto {
   const graph = createGraphBuilder();
   const raw = addPatchVectors(graph, network, input);
-  graph.output(graph.add('Identity', [raw], {}, 'raw'));
+  graph.output('raw', raw);
   const transposed = graph.add('Transpose', [raw], { perm: [1, 0] });
-  graph.output(graph.add('MatMul', [transposed, raw], {}, 'products'));
-  graph.output(graph.add('ReduceSum', [raw, graph.integers(0)], { keepdims: 0 }, 'sums'));
+  graph.output('products', graph.add('MatMul', [transposed, raw]));
+  graph.output('sums', graph.add('ReduceSum', [raw, graph.integers(0)], { keepdims: 0 }));
   return graph.build();
 }
 
@@ -53,8 +53,8 @@ export function composeScoreGraph(network: GraphProto, input: Size, projection: 
   const bias = graph.constant(projection.bias, [bank.dims]);
   const projected = graph.add('Gemm', [raw, matrix, bias]);
   addPatchDistances(graph, projected, height * width, bank);
-  graph.output(graph.add('Identity', [raw], {}, 'raw'));
-  graph.output(graph.add('Identity', [projected], {}, 'projected'));
+  graph.output('raw', raw);
+  graph.output('projected', projected);
   graph.output('features');
   graph.output('embedding');
   return graph.build();
@@ -118,7 +118,7 @@ function addPatchDistances(graph: GraphBuilder, projected: string, patches: numb
     return graph.add('ReduceMin', [graph.add('MatMul', [query, columns])], { axes: [1], keepdims: 0 });
   });
   const nearest = graph.add('Max', [graph.add('Min', minima), graph.scalar(0)]);
-  graph.output(graph.add('Sqrt', [nearest], {}, 'distances'));
+  graph.output('distances', graph.add('Sqrt', [nearest]));
 }
 
 /** [d + 2, to - from]: rows `from` to `to` of the bank as columns. */

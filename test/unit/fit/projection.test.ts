@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import { addMoments, createMoments, fitProjection } from '../../../src/fit/projection.js';
+import { createRandom } from '../../../src/shared/kernels/random.js';
+import { levelChannels, patchVectorLength } from '../../../src/shared/networks.js';
+import { expectClose, float32 } from '../../helpers/arrays.js';
+
+// N images of P patches with C channels; the two levels have very different scales and means.
+const [N, P, C] = [6, 100, patchVectorLength];
+const random = createRandom(31);
+const shape = float32(C, () => 0.2 + random.uniform() ** 3);
+const images = Array.from({ length: N }, () =>
+  float32(P * C, (i) => {
+    const channel = i % C;
+    const level = channel < levelChannels.stride16 ? 1 : 40;
+    return level * (3 + shape[channel]! * random.normal());
+  }),
+);
+/** Strongly related channels, so that there are leading components. */
+for (const raw of images) {
+  for (let p = 0; p < P; p++) {
+    const factor = 4 * random.normal();
+    for (let c = 0; c < C; c += 3) raw[p * C + c]! += factor * (c < levelChannels.stride16 ? 1 : 40);
+  }
+}
+
+function momentsOf(raws: readonly Float32Array[]) {
+  const moments = createMoments();
+  for (const raw of raws) {
+    const sums = new Float64Array(C);
+    const products = new Float64Array(C * C);
+    for (let p = 0; p < P; p++) {
+      for (let i = 0; i < C; i++) {
+        sums[i]! += raw[p * C + i]!;
+        for (let j = 0; j < C; j++) products[i * C + j]! += raw[p * C + i]! * raw[p * C + j]!;
+      }
+    }
+    addMoments(moments, P, Float32Array.from(sums), Float32Array.from(products));
+  }
+  return moments;
+}
+
+function project(raw: Float32Array, { matrix, bias }: { matrix: Float32Array; bias: Float32Array }): Float64Array {
+  const d = bias.length;
+  return Float64Array.from({ length: P * d }, (_, index) => {
+    const [p, k] = [Math.floor(index / d), index % d];
+    let sum = bias[k]!;
+    for (let c = 0; c < C; c++) sum += raw[p * C + c]! * matrix[c * d + k]!;
+    return sum;
+  });
+}
+
+/** (d, d) covariance of projected vectors, and their means. */
+function statisticsOf(projected: (Float64Array | Float32Array)[], d: number) {
+  const count = projected.length * P;
+  const means = new Float64Array(d);
+  const covariance = new Float64Array(d * d);
+  for (const y of projected) {
+    for (let index = 0; index < y.length; index++) means[index % d]! += y[index]! / count;
+  }
+  for (const y of projected) {
+    for (let p = 0; p < P; p++) {
+      for (let i = 0; i < d; i++) {
+        for (let j = 0; j < d; j++) {
+          covariance[i * d + j]! += ((y[p * d + i]! - means[i]!) * (y[p * d + j]! - means[j]!)) / count;
+        }
+      }
+    }
+  }
+  return { means, covariance };
+}
+
+test('projected training patches are centred and their components uncorrelated, in order of variance', () => {
+  const d = 12;
+  const projection = fitProjection(momentsOf(images), d);
+  const { means, covariance } = statisticsOf(
+    images.map((raw) => project(raw, projection)),
+    d,
+  );
+  const variances = Array.from({ length: d }, (_, i) => covariance[i * d + i]!);
+  expectClose(means, new Float64Array(d), { atol: 1e-4 }, 'means');
+  expectClose(
+    covariance,
+    covariance.map((_, i) => (i % (d + 1) === 0 ? variances[i / (d + 1)]! : 0)),
+    { atol: 1e-4 },
+    'covariance',
+  );
+  expect(variances).toEqual(variances.toSorted((a, b) => b - a));
+  expect(variances[0]).toBeGreaterThan(10 * variances[1]!);
+});
+
+test('all components together have the variance of two levels of variance 1, whatever their scales', () => {
+  const projection = fitProjection(momentsOf(images), C);
+  const { covariance } = statisticsOf(
+    images.map((raw) => project(raw, projection)),
+    C,
+  );
+  const total = Array.from({ length: C }, (_, i) => covariance[i * C + i]!).reduce((sum, value) => sum + value);
+  expect(total).toBeCloseTo(2, 4);
+});
+
+test('the largest entry of each component is positive', () => {
+  const d = 12;
+  const { matrix } = fitProjection(momentsOf(images), d);
+  const { covariance } = statisticsOf(images, C);
+  const levelScale = (c: number) => {
+    const [from, to] = c < levelChannels.stride16 ? [0, levelChannels.stride16] : [levelChannels.stride16, C];
+    let variance = 0;
+    for (let i = from; i < to; i++) variance += covariance[i * C + i]!;
+    return Math.sqrt(variance);
+  };
+  for (let k = 0; k < d; k++) {
+    const component = Array.from({ length: C }, (_, c) => matrix[c * d + k]! * levelScale(c));
+    expect(Math.max(...component)).toBe(Math.max(...component.map(Math.abs)));
+  }
+});
+
+test('images that are all of one colour give a projection of finite numbers', () => {
+  const { matrix, bias } = fitProjection(momentsOf([new Float32Array(P * C).fill(0.3)]), 8);
+  expect([...matrix, ...bias].every(Number.isFinite)).toBe(true);
+});
