@@ -1,6 +1,13 @@
 import { Command } from 'commander';
-import { activateBundle, activeVersion, type Bundle, bundleCardKey, listBundles, readBundle } from '../shared/bundle.js';
 import { requireActiveVersion } from '../producer/enqueue.js';
+import {
+  activateBundle,
+  activeVersion,
+  type Bundle,
+  bundleCardKey,
+  listBundles,
+  readBundle,
+} from '../shared/bundle.js';
 import { answer, type CommonOptions, defineCommand, openSession } from './command-line.js';
 
 const describe = (bundle: Bundle, active: string | undefined): string =>
@@ -8,14 +15,17 @@ const describe = (bundle: Bundle, active: string | undefined): string =>
   `${bundle.network.kind} network, threshold ${bundle.threshold.toFixed(3)}` +
   `${bundle.warnings.length > 0 ? `, ${bundle.warnings.map(({ code }) => code).join(' ')}` : ''}`;
 
-const list = defineCommand('list <product>', 'List the bundles of a product; * marks the active one.', 'patchline bundles list kol')
-  .action(async (product: string, options: CommonOptions) => {
-    const { store } = await openSession(options);
-    const active = await activeVersion(store, product);
-    const bundles = await listBundles(store, product);
-    const shown = bundles.map((bundle) => ({ ...bundle, active: bundle.version === active }));
-    answer(options, shown, bundles.length === 0 ? ['no bundle'] : bundles.map((bundle) => describe(bundle, active)));
-  });
+const list = defineCommand(
+  'list <product>',
+  'List the bundles of a product; * marks the active one.',
+  'patchline bundles list kol',
+).action(async (product: string, options: CommonOptions) => {
+  const { store } = await openSession(options);
+  const active = await activeVersion(store, product);
+  const bundles = await listBundles(store, product);
+  const shown = bundles.map((bundle) => ({ ...bundle, active: bundle.version === active }));
+  answer(options, shown, bundles.length === 0 ? ['no bundle'] : bundles.map((bundle) => describe(bundle, active)));
+});
 
 const show = defineCommand(
   'show <product> [version]',

@@ -14,8 +14,10 @@ export interface CommonOptions {
 
 /** A command with the common options and an example under its help. */
 export function defineCommand(nameAndArguments: string, description: string, example: string): Command {
-  return new Command(nameAndArguments.split(' ')[0])
-    .arguments(nameAndArguments.split(' ').slice(1).join(' '))
+  const [name, ...args] = nameAndArguments.split(' ') as [string, ...string[]];
+  const command = new Command(name);
+  for (const argument of args) command.argument(argument);
+  return command
     .description(description)
     .option('--store <where>', 'a directory or s3://bucket/prefix (default: PATCHLINE_STORE, else ./patchline-data)')
     .option('--config <file>', 'configuration (default: PATCHLINE_CONFIG, else ./patchline.yaml if there is one)')

@@ -9,7 +9,10 @@ export interface Connection extends Session {
 }
 
 /** Opens store and queues for a command, and closes the queues after it. @throws QUEUE_UNREACHABLE, REDIS_EVICTS */
-export async function withConnection<T>(options: CommonOptions, work: (connection: Connection) => Promise<T>): Promise<T> {
+export async function withConnection<T>(
+  options: CommonOptions,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
   const session = await openSession(options);
   const { store, config, logger } = session;
   const queues = openQueues(await findRedis(store.url), config.queue, logger);

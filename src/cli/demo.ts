@@ -14,7 +14,15 @@ import { PatchlineError } from '../shared/errors.js';
 import { openQueues } from '../shared/queues.js';
 import { openStore } from '../shared/store/open-store.js';
 import { type PoolOptions, startPools } from '../workers/pools.js';
-import { answer, type CommonOptions, defineCommand, openSession, remark, type Session, wholeNumber } from './command-line.js';
+import {
+  answer,
+  type CommonOptions,
+  defineCommand,
+  openSession,
+  remark,
+  type Session,
+  wholeNumber,
+} from './command-line.js';
 import { untilAskedToEnd } from './connection.js';
 import { fitWith } from './fit.js';
 import { describeResult } from './result-lines.js';
@@ -89,7 +97,9 @@ async function learn(session: Session): Promise<void> {
   const startedAt = performance.now();
   const bundle = await fitWith(session, { product, images, network: 'auto', seed, activate: true });
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(0);
-  remark(`learned bundle ${bundle.version} in ${seconds} s: ${bundle.rows} memory bank rows, threshold ${bundle.threshold.toFixed(3)}`);
+  remark(
+    `learned bundle ${bundle.version} in ${seconds} s: ${bundle.rows} memory bank rows, threshold ${bundle.threshold.toFixed(3)}`,
+  );
 }
 
 interface Inspected {
@@ -132,7 +142,8 @@ function summaryOf({ inspected, seconds }: Line) {
   const of = (defect: string | null) => inspected.filter((each) => each.defect === defect);
   const types = defectTypes.map((type) => ({ type, sent: of(type).length, found: of(type).filter(isFlagged).length }));
   const latencies = inspected.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
-  const percentile = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]!;
+  const percentile = (share: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]!;
   return {
     images: inspected.length,
     defects: types.filter(({ sent }) => sent > 0),

@@ -25,7 +25,8 @@ async function examine(check: string, look: () => Promise<string> | string): Pro
 
 function checkNode(): string {
   const [major, minor] = process.versions.node.split('.').map(Number) as [number, number];
-  if (major < 20 || (major === 20 && minor < 19)) throw new Error(`Expected Node 20.19 or newer but this is ${process.version}`);
+  if (major < 20 || (major === 20 && minor < 19))
+    throw new Error(`Expected Node 20.19 or newer but this is ${process.version}`);
   return process.version;
 }
 
@@ -36,7 +37,9 @@ async function checkStore(store: ObjectStore): Promise<string> {
   const read = await store.get(key);
   await store.delete(key);
   if (!bytes.equals(read)) throw new Error(`Expected the bytes that were written to ${store.url} but read others`);
-  const puts = store.conditionalPuts ? '' : '; it ignores If-None-Match, so two fits at once may claim the same version';
+  const puts = store.conditionalPuts
+    ? ''
+    : '; it ignores If-None-Match, so two fits at once may claim the same version';
   return `${store.url} writes, reads and deletes${puts}`;
 }
 

@@ -1,5 +1,5 @@
-import { requireActiveVersion } from '../producer/enqueue.js';
 import { type Evaluation, evaluateBundle } from '../fit/evaluate.js';
+import { requireActiveVersion } from '../producer/enqueue.js';
 import { createCompute } from '../shared/compute.js';
 import { loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer } from '../shared/patchcore/scorer.js';

@@ -22,23 +22,33 @@ function chosen(ids: string[], { all }: ChoiceOptions): string[] | 'all' {
   throw new PatchlineError('ARGUMENT_INVALID', 'Expected inspection ids or --all');
 }
 
-const list = defineCommand('list', 'List failed and incomplete inspections with their reasons.', 'patchline failed list')
-  .action(async (options: CommonOptions) => {
-    await withConnection(options, async ({ producer }) => {
-      const found = await listFailed(producer);
-      answer(options, found, found.length === 0 ? ['nothing failed'] : found.map(describe));
-    });
+const list = defineCommand(
+  'list',
+  'List failed and incomplete inspections with their reasons.',
+  'patchline failed list',
+).action(async (options: CommonOptions) => {
+  await withConnection(options, async ({ producer }) => {
+    const found = await listFailed(producer);
+    answer(options, found, found.length === 0 ? ['nothing failed'] : found.map(describe));
   });
+});
 
-const show = defineCommand('show <inspection>', 'Show one of them.', 'patchline failed show i-20260131-0123456789abcdef01234567')
-  .action(async (id: string, options: CommonOptions) => {
-    await withConnection(options, async ({ producer }) => {
-      const found = await showFailed(producer, id);
-      answer(options, found, [describe(found), JSON.stringify(found.inspection, null, 2)]);
-    });
+const show = defineCommand(
+  'show <inspection>',
+  'Show one of them.',
+  'patchline failed show i-20260131-0123456789abcdef01234567',
+).action(async (id: string, options: CommonOptions) => {
+  await withConnection(options, async ({ producer }) => {
+    const found = await showFailed(producer, id);
+    answer(options, found, [describe(found), JSON.stringify(found.inspection, null, 2)]);
   });
+});
 
-const retry = defineCommand('retry [inspection...]', 'Inspect them again, from the start.', 'patchline failed retry --all')
+const retry = defineCommand(
+  'retry [inspection...]',
+  'Inspect them again, from the start.',
+  'patchline failed retry --all',
+)
   .option('--all', 'all that failed list shows')
   .action(async (ids: string[], options: ChoiceOptions) => {
     const choice = chosen(ids, options);
@@ -50,7 +60,11 @@ const retry = defineCommand('retry [inspection...]', 'Inspect them again, from t
     });
   });
 
-const drop = defineCommand('drop [inspection...]', 'Take them off the list; their results stay.', 'patchline failed drop --all')
+const drop = defineCommand(
+  'drop [inspection...]',
+  'Take them off the list; their results stay.',
+  'patchline failed drop --all',
+)
   .option('--all', 'all that failed list shows')
   .action(async (ids: string[], options: ChoiceOptions) => {
     const choice = chosen(ids, options);

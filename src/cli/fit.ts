@@ -1,15 +1,24 @@
 import { Option } from 'commander';
+import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
+import { directoryImages, storeImages, type TrainingSource } from '../fit/training-images.js';
 import { productOf } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
-import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
-import { directoryImages, storeImages, type TrainingSource } from '../fit/training-images.js';
 import { type Bundle, bundleCardKey } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import { namePattern } from '../shared/keys.js';
 import { openStore } from '../shared/store/open-store.js';
-import { answer, type CommonOptions, date, defineCommand, openSession, remark, type Session, wholeNumber } from './command-line.js';
+import {
+  answer,
+  type CommonOptions,
+  date,
+  defineCommand,
+  openSession,
+  remark,
+  type Session,
+  wholeNumber,
+} from './command-line.js';
 import { createPhases } from './progress.js';
 
 interface FitOptions extends CommonOptions {
@@ -52,7 +61,10 @@ interface Chosen {
 async function chooseImages(path: string | undefined, options: FitOptions, session: Session): Promise<Chosen> {
   const { camera, from, to } = options;
   if ((path === undefined) === (camera === undefined)) {
-    throw new PatchlineError('ARGUMENT_INVALID', 'Expected either a folder or s3:// prefix of good images, or --camera');
+    throw new PatchlineError(
+      'ARGUMENT_INVALID',
+      'Expected either a folder or s3:// prefix of good images, or --camera',
+    );
   }
   if (camera === undefined) {
     if (from !== undefined || to !== undefined) {
@@ -88,7 +100,18 @@ export async function fitWith({ store, config, logger }: Session, settings: FitW
     const { product, images, network, seed, activate } = settings;
     const { maxImageBytes } = config.limits;
     const progress = phases.report;
-    return await fitBundle({ product, images, network, seed, activate, store, compute, maxImageBytes, logger, progress });
+    return await fitBundle({
+      product,
+      images,
+      network,
+      seed,
+      activate,
+      store,
+      compute,
+      maxImageBytes,
+      logger,
+      progress,
+    });
   } finally {
     phases.stop();
     await compute.close();

@@ -5,8 +5,8 @@ import { assertCameraName, collectFiles, type Ingested, ingestFiles } from '../p
 import { lastEventId, waitForResults } from '../producer/wait-for-results.js';
 import type { InspectionResult } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
-import { listAll, type ObjectStore } from '../shared/store/object-store.js';
 import { inspectionFolder } from '../shared/keys.js';
+import { listAll, type ObjectStore } from '../shared/store/object-store.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, withConnection } from './connection.js';
 import { createProgress } from './progress.js';
@@ -32,10 +32,16 @@ export const ingest = defineCommand(
   .option('--collect', 'only store them, for a later fit --camera')
   .action(async (path: string, options: IngestOptions) => {
     if (options.out !== undefined && !options.wait) {
-      throw new PatchlineError('ARGUMENT_INVALID', 'Expected --wait beside --out: results are copied when they are there');
+      throw new PatchlineError(
+        'ARGUMENT_INVALID',
+        'Expected --wait beside --out: results are copied when they are there',
+      );
     }
     if (options.collect && (options.wait || options.again)) {
-      throw new PatchlineError('ARGUMENT_INVALID', 'Expected --collect without --wait and --again: it inspects nothing');
+      throw new PatchlineError(
+        'ARGUMENT_INVALID',
+        'Expected --collect without --wait and --again: it inspects nothing',
+      );
     }
     assertCameraName(options.camera);
     const { files, skipped } = await listImageFiles(path);
@@ -64,7 +70,9 @@ function describe(report: Report & { skipped: number }): string {
     ...(busy > 0 ? [`${busy} are under way and were left alone`] : []),
     ...(refused.length > 0 ? [`${refused.length} refused`] : []),
     ...(skipped > 0 ? [`${skipped} other files skipped`] : []),
-    ...(results ? [`results: ${count('done')} done, ${count('incomplete')} incomplete, ${count('failed')} failed`] : []),
+    ...(results
+      ? [`results: ${count('done')} done, ${count('incomplete')} incomplete, ${count('failed')} failed`]
+      : []),
   ].join(', ');
 }
 
@@ -74,7 +82,11 @@ function createReport(tick: () => void) {
   const onFile = (ingested: Ingested) => {
     tick();
     if (ingested.outcome !== 'refused') report[ingested.outcome]++;
-    else report.refused.push({ file: ingested.file, error: { code: ingested.error.code, message: ingested.error.message } });
+    else
+      report.refused.push({
+        file: ingested.file,
+        error: { code: ingested.error.code, message: ingested.error.message },
+      });
   };
   return { report, onFile };
 }

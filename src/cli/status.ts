@@ -26,7 +26,13 @@ export const status = defineCommand(
   await withConnection(options, async (connection) => {
     const found = await readStatus(connection);
     const row = (cells: (string | number)[]) =>
-      cells.map((cell, index) => String(cell).padStart(index === 0 ? -1 : 17).padEnd(index === 0 ? 9 : 0)).join('');
+      cells
+        .map((cell, index) =>
+          String(cell)
+            .padStart(index === 0 ? -1 : 17)
+            .padEnd(index === 0 ? 9 : 0),
+        )
+        .join('');
     answer(options, found, [
       `store  ${found.store}`,
       `queues ${found.queues}`,

@@ -1,5 +1,5 @@
-import { runnableStages } from '../shared/contracts.js';
 import { reconcile } from '../producer/reconcile.js';
+import { runnableStages } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { startPools } from '../workers/pools.js';
 import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';

@@ -43,7 +43,10 @@ export function createProducer(store: ObjectStore, queues: Queues, config: Confi
 export async function requireActiveVersion(store: ObjectStore, product: string): Promise<string> {
   const version = await activeVersion(store, product);
   if (version !== undefined) return version;
-  throw new PatchlineError('BUNDLE_NOT_FOUND', `Expected an active bundle for the product ${product}: run "patchline fit"`);
+  throw new PatchlineError(
+    'BUNDLE_NOT_FOUND',
+    `Expected an active bundle for the product ${product}: run "patchline fit"`,
+  );
 }
 
 /** The product a camera is configured for, else the store's only one. */

@@ -1,7 +1,13 @@
 import type { Job } from 'bullmq';
 import pMap from 'p-map';
 import { z } from 'zod';
-import { type Inspection, inspectionSchema, type InspectionResult, type Stage, stageNames } from '../shared/contracts.js';
+import {
+  type Inspection,
+  type InspectionResult,
+  inspectionSchema,
+  type Stage,
+  stageNames,
+} from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { resultKey } from '../shared/keys.js';
 import { jobIdOf, lookAt } from '../shared/queues.js';
@@ -28,7 +34,12 @@ async function collect({ store, queues }: Producer): Promise<Map<string, Entry>>
   const entries = new Map<string, Entry>();
   for await (const result of unfinishedResults(store)) {
     const inspection = inspectionOfResult(result);
-    entries.set(inspection.inspectionId, { inspection, status: result.status, reasons: reasonsOf(result), deadJobs: [] });
+    entries.set(inspection.inspectionId, {
+      inspection,
+      status: result.status,
+      reasons: reasonsOf(result),
+      deadJobs: [],
+    });
   }
   for (const stage of stageNames) {
     for await (const job of failedJobs(queues.queue[stage])) {
@@ -130,7 +141,10 @@ export async function retryFailed(producer: Producer, ids: string[] | 'all'): Pr
 }
 
 /** Takes inspections off the list: their dead jobs go, their results stay and are marked, so that nothing runs them again. */
-export async function dropFailed(producer: Producer, ids: string[] | 'all'): Promise<{ dropped: number; busy: number }> {
+export async function dropFailed(
+  producer: Producer,
+  ids: string[] | 'all',
+): Promise<{ dropped: number; busy: number }> {
   const { store, queues } = producer;
   const report = { dropped: 0, busy: 0 };
   for (const { inspection, status, reasons, deadJobs } of await chosenOf(producer, ids)) {

@@ -9,7 +9,7 @@ import { capturedAtOf } from '../shared/image.js';
 import { namePattern } from '../shared/keys.js';
 import { countBacklog } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import { type CameraImage, type Enqueued, enqueue, planInspection, type Producer } from './enqueue.js';
+import { type CameraImage, type Enqueued, enqueue, type Producer, planInspection } from './enqueue.js';
 import { type NewOriginal, storeOriginal } from './originals.js';
 
 /** What became of one file. */
@@ -32,11 +32,7 @@ export function assertCameraName(camera: string): void {
 }
 
 /** Reads a camera's file and its time of capture: EXIF, else the file's time. What is in it is for the score stage to judge. */
-export async function readCameraFile(
-  file: string,
-  camera: string,
-  limits: Config['limits'],
-): Promise<NewOriginal> {
+export async function readCameraFile(file: string, camera: string, limits: Config['limits']): Promise<NewOriginal> {
   let bytes: Uint8Array;
   let modifiedAt: Date;
   try {

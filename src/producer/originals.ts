@@ -16,7 +16,11 @@ export interface NewOriginal {
  * @param collected only keeps it for a later fit: reconcile leaves it alone. Without it the mark of an earlier collecting
  *   is dropped.
  */
-export async function storeOriginal(store: ObjectStore, original: NewOriginal, collected: boolean): Promise<CameraImage> {
+export async function storeOriginal(
+  store: ObjectStore,
+  original: NewOriginal,
+  collected: boolean,
+): Promise<CameraImage> {
   const { camera, bytes, fileName, capturedAt } = original;
   const imageKey = imageKeyOf(camera, capturedAt, bytes, fileName);
   const image = { imageKey, camera, capturedAt };
@@ -30,7 +34,11 @@ export async function storeOriginal(store: ObjectStore, original: NewOriginal, c
 
 const markSchema = z.object({ capturedat: z.iso.datetime(), collected: z.literal('true').optional() });
 
-function readMark(info: { metadata: Record<string, string>; modifiedAt: Date } | undefined, imageKey: string, camera: string) {
+function readMark(
+  info: { metadata: Record<string, string>; modifiedAt: Date } | undefined,
+  imageKey: string,
+  camera: string,
+) {
   const mark = markSchema.safeParse(info?.metadata);
   // Originals that somebody put there by other means carry no mark: their time is the object's.
   const capturedAt = mark.data?.capturedat ?? (info?.modifiedAt ?? new Date()).toISOString();
@@ -84,4 +92,3 @@ export async function resultIdsOf(store: ObjectStore, date: string): Promise<Set
 
 /** The time of capture given by a caller, else the image's own, else the file's. */
 export const captureTime = (exif: Date | undefined, modifiedAt: Date): string => (exif ?? modifiedAt).toISOString();
-

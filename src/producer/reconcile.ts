@@ -153,7 +153,8 @@ async function settleInspections(producer: Producer, inspections: Inspection[], 
     for (const stage of ['finalize', 'score'] as const) {
       const dead = await failedJob(queues, stage, jobIdOf(inspection.inspectionId, stage));
       // Its worker died before it could write this down itself.
-      if (dead) return (await leaveFailed({ store, queues }, inspection, stage, dead.failedReason)) ? 'failed' : 'finished';
+      if (dead)
+        return (await leaveFailed({ store, queues }, inspection, stage, dead.failedReason)) ? 'failed' : 'finished';
     }
   }
   // Under the version whose jobs are there, since these have to go; else as the producer would now.

@@ -63,7 +63,11 @@ export async function* waitForResults(ids: Iterable<string>, options: WaitOption
   }
 }
 
-async function readEvents(reader: Queues['redis'], key: string, from: string): Promise<{ ids: string[]; from: string }> {
+async function readEvents(
+  reader: Queues['redis'],
+  key: string,
+  from: string,
+): Promise<{ ids: string[]; from: string }> {
   const answer = await reader.xread('COUNT', 1_000, 'BLOCK', 1_000, 'STREAMS', key, from);
   const entries = answer?.[0]?.[1] ?? [];
   const ids = entries.map(([, fields]) => inspectionEventSchema.parse(JSON.parse(fields[1]!)).inspectionId);

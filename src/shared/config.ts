@@ -108,7 +108,10 @@ async function readConfigFile(path: string, required: boolean): Promise<Values> 
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (!required && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
-    throw new PatchlineError('CONFIG_INVALID', `Expected a readable file for the configuration ${path}: ${messageOf(error)}`);
+    throw new PatchlineError(
+      'CONFIG_INVALID',
+      `Expected a readable file for the configuration ${path}: ${messageOf(error)}`,
+    );
   }
   try {
     const values: unknown = parseYaml(text) ?? {};

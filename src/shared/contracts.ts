@@ -54,7 +54,9 @@ const scoredInspection = inspectionSchema.extend({ scored: scoredSchema });
 export type ScoredInspection = z.infer<typeof scoredInspection>;
 
 /** What an explaining job is given: the rest is in the work object. */
-export const explainingSchema = inspectionSchema.extend(scoredSchema.pick({ verdict: true, patchDistance: true }).shape);
+export const explainingSchema = inspectionSchema.extend(
+  scoredSchema.pick({ verdict: true, patchDistance: true }).shape,
+);
 export type ExplainingData = z.infer<typeof explainingSchema>;
 
 export const statusSchema = z.enum(['done', 'incomplete', 'failed']);

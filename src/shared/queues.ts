@@ -19,7 +19,7 @@ export interface Queues {
 export function openQueues(url: string, config: QueueConfig, logger: Logger): Queues {
   const redis = connectRedis(url, { logger });
   // A flow sent again after a reconnect would hang its parent for ever, so a broken connection rejects it instead.
-  const flowConnection = connectRedis(url, { logger, maxRetriesPerRequest: 0 });
+  const flowConnection = connectRedis(url, { logger, resend: false });
   const logError = (error: Error) => logger.warn({ err: error }, 'queue error');
   const open = (stage: Stage) => new Queue(stage, { prefix: config.prefix, connection: redis }).on('error', logError);
   const queue = Object.fromEntries(stageNames.map((stage) => [stage, open(stage)])) as Record<Stage, Queue>;

@@ -8,6 +8,8 @@ export async function readImage(store: ObjectStore, imageKey: string): Promise<U
     return imageKey.startsWith('s3://') ? await getS3Object(imageKey) : await store.get(imageKey);
   } catch (error) {
     if (!(error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND')) throw error;
-    throw new PatchlineError('IMAGE_NOT_FOUND', `Expected an image under ${imageKey} but there is none`, { cause: error });
+    throw new PatchlineError('IMAGE_NOT_FOUND', `Expected an image under ${imageKey} but there is none`, {
+      cause: error,
+    });
   }
 }

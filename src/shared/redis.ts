@@ -7,19 +7,21 @@ import { isS3Url } from './store/s3-client.js';
 
 export interface ConnectOptions {
   logger: Logger;
-  /** Shown in CLIENT LIST. */
-  connectionName?: string;
+  /**
+   * Whether a command whose connection broke before its answer came is sent once more; by default it is. Otherwise it is
+   * rejected: for what must not happen twice.
+   */
+  resend?: boolean;
 }
 
 /**
  * A connection that never gives up: commands wait while Redis is away, which is said once when it goes and once when it is back.
  * Throws CONFIG_INVALID for an address that is none.
  */
-export function connectRedis(url: string, { logger, connectionName }: ConnectOptions): Redis {
+export function connectRedis(url: string, { logger, resend = true }: ConnectOptions): Redis {
   const address = addressOf(url);
   const redis = new Redis(url, {
-    connectionName,
-    maxRetriesPerRequest: null, // BullMQ's workers need it: a blocking command has no end of its own
+    maxRetriesPerRequest: resend ? null : 0, // null for BullMQ's workers: a blocking command has no end of its own
     retryStrategy: (attempt) => Math.min(100 * attempt, 2_000),
   });
   let away = false;

@@ -1,5 +1,5 @@
 import type { Job } from 'bullmq';
-import type { Explanation, ExplainingStage } from '../shared/contracts.js';
+import type { ExplainingStage, Explanation } from '../shared/contracts.js';
 import type { Queues } from '../shared/queues.js';
 import { parseFailure } from '../shared/results.js';
 
@@ -32,7 +32,8 @@ export async function childOutcomes(job: Job, queues: Queues): Promise<ChildOutc
   else if (failures.shap && /^child .* failed$/.test(failures.shap.value)) {
     outcomes.features = failed(await featuresFailure(failures.shap.jobId, failures.shap.value, queues));
     outcomes.shap = { status: 'skipped', code: 'FEATURES_FAILED', message: outcomes.features.message! };
-  } else if (failures.shap) Object.assign(outcomes, { features: { status: 'done' }, shap: failed(failures.shap.value) });
+  } else if (failures.shap)
+    Object.assign(outcomes, { features: { status: 'done' }, shap: failed(failures.shap.value) });
   return outcomes;
 }
 

@@ -1,6 +1,6 @@
 import { createCompute } from '../shared/compute.js';
 import type { Config } from '../shared/config.js';
-import { type ExplainingStage, type RunnableStage, stages as contracts } from '../shared/contracts.js';
+import { stages as contracts, type ExplainingStage, type RunnableStage } from '../shared/contracts.js';
 import { createBundleCache } from '../shared/loaded-bundle.js';
 import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';

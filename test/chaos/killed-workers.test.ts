@@ -38,10 +38,7 @@ describe.each(redisKinds())('worker processes on $name', ({ open }) => {
       pool[place] = startCommand(['worker', place === 0 ? 'finalize' : 'score'], env);
     };
     for (const place of [0, 1, 2]) spawn(place);
-    const ingesting = startCommand(
-      ['ingest', `${fitted.images}/test`, '--camera', 'line-1', '--wait', '--json'],
-      env,
-    );
+    const ingesting = startCommand(['ingest', `${fitted.images}/test`, '--camera', 'line-1', '--wait', '--json'], env);
     const store = await openStore(fitted.storeUrl);
     const resultKeys = async () => {
       const keys: string[] = [];

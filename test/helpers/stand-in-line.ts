@@ -24,7 +24,15 @@ import {
 import type { LoadedBundle } from '../../src/shared/loaded-bundle.js';
 import { createLogger } from '../../src/shared/logger.js';
 import type { Scorer } from '../../src/shared/patchcore/scorer.js';
-import { type EventStream, jobIdOf, lookAt, openQueues, publish, type Queues, streamKey } from '../../src/shared/queues.js';
+import {
+  type EventStream,
+  jobIdOf,
+  lookAt,
+  openQueues,
+  publish,
+  type Queues,
+  streamKey,
+} from '../../src/shared/queues.js';
 import { readResult } from '../../src/shared/results.js';
 import { type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';

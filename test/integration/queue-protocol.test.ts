@@ -291,7 +291,13 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const image = await line.image('good');
     const { prefix } = line.queues.config;
     await line.enqueue(image);
-    const options = { prefix, connection: line.queues.redis, stalledInterval: 100, lockDuration: 100, maxStalledCount: 3 };
+    const options = {
+      prefix,
+      connection: line.queues.redis,
+      stalledInterval: 100,
+      lockDuration: 100,
+      maxStalledCount: 3,
+    };
     const freezing = new Worker('score', null, { ...options, autorun: false });
     await freezing.startStalledCheckTimer();
     for (let stall = 0; stall < 4; stall++) {
@@ -340,7 +346,10 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
 
     for (const stage of stageNames) await line.queues.queue[stage].obliterate({ force: true });
     expect(await retryFailed(line.producer, 'all')).toEqual({ retried: 2, busy: 0, finished: 0 });
-    await until('both done', async () => (await statusOf(incomplete)) === 'done' && (await statusOf(failed)) === 'done');
+    await until(
+      'both done',
+      async () => (await statusOf(incomplete)) === 'done' && (await statusOf(failed)) === 'done',
+    );
     expect(await retryFailed(line.producer, 'all')).toEqual({ retried: 0, busy: 0, finished: 0 });
   });
 
@@ -424,7 +433,10 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
           prefix.startsWith('inspections/') ? { objects: [] } : list(prefix, options),
       },
     });
-    expect(await reconcile({ ...line.producer, store: stale }, { settleMs: 0 })).toMatchObject({ finished: 1, enqueued: 0 });
+    expect(await reconcile({ ...line.producer, store: stale }, { settleMs: 0 })).toMatchObject({
+      finished: 1,
+      enqueued: 0,
+    });
   });
 
   test('reconcile counts a result of any bundle version, and clears the jobs of an older one', async () => {
@@ -472,7 +484,9 @@ test('every node of a flow carries its own options', () => {
   const [features] = shap!.children!;
   const common = { priority: 10, attempts: 3, backoff: { type: 'exponential', delay: 7 } };
   const kept = { removeOnComplete: { count: 5 }, removeOnFail: { count: 100_000 } };
-  const node = (jobId: string, more = {}) => ({ opts: { jobId: `${inspectionId}-${jobId}`, ...common, ...kept, ...more } });
+  const node = (jobId: string, more = {}) => ({
+    opts: { jobId: `${inspectionId}-${jobId}`, ...common, ...kept, ...more },
+  });
   expect(finalizeJob).toMatchObject(node('finalize'));
   expect(gradcam).toMatchObject(node('gradcam-abcd', { ignoreDependencyOnFailure: true }));
   expect(shap).toMatchObject(node('shap-abcd', { ignoreDependencyOnFailure: true }));
