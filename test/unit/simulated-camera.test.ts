@@ -34,7 +34,7 @@ test.each([null, ...defectTypes])('%s: the same seed and index give the same byt
 });
 
 describe.each(defectTypes)('%s', (type) => {
-  test.each([0, 1, 2, 3, 4, 5, 6, 7])('part %i differs from its good twin exactly in the mask', (index) => {
+  test.each([0, 1, 2, 3])('part %i differs from its good twin exactly in the mask', (index) => {
     const { pixels, mask, height, width } = simulatePart(11, index, type);
     const twin = simulatePart(11, index, null);
     expect(twin.mask).toBeNull();
@@ -77,13 +77,13 @@ test('an image is a JPEG of the stated size with the picture of its part', async
 
 describe('simulateLine', () => {
   test('a third is damaged by default, all types in turn, at irregular places', async () => {
-    const line = await lineOf({ seed: 7, images: 33 });
+    const line = await lineOf({ seed: 7, images: 21 });
     const defects = line.flatMap(({ defect }) => (defect ? [defect] : []));
-    expect(defects).toEqual(Array.from({ length: 11 }, (_, i) => defectTypes[i % 5]));
+    expect(defects).toEqual(Array.from({ length: 7 }, (_, i) => defectTypes[i % 5]));
     const places = line.flatMap(({ defect }, i) => (defect ? [i] : []));
     expect(new Set(places.slice(1).map((place, i) => place - places[i]!)).size).toBeGreaterThan(1);
-    expect(new Set(line.map(({ name }) => name)).size).toBe(33);
-    expect(line.filter(({ mask }) => mask).length).toBe(11);
+    expect(new Set(line.map(({ name }) => name)).size).toBe(21);
+    expect(line.filter(({ mask }) => mask).length).toBe(7);
   });
 
   test.each([
