@@ -1,21 +1,11 @@
+import { createRandom } from '../shared/kernels/random.js';
+
 /** Numbers in [0, 1), the same for the same seeds on every machine. */
 export type Random = () => number;
 
-/** A generator of its own for each list of seeds (mulberry32, by Tommy Ettinger, public domain; seeds mixed as in MurmurHash3). */
-export function seededRandom(...seeds: number[]): Random {
-  let state = 0x9e3779b9;
-  for (const seed of seeds) {
-    state = Math.imul(state ^ seed, 0x85ebca6b);
-    state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
-    state ^= state >>> 16;
-  }
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+/** A generator of its own for each list of seeds (whole numbers below 1,000,003). */
+export const seededRandom = (...seeds: number[]): Random =>
+  createRandom(seeds.reduce((mixed, seed) => mixed * 1_000_003 + seed, 0)).uniform;
 
 export const between = (random: Random, low: number, high: number): number => low + (high - low) * random();
 export const pick = <T>(random: Random, choices: readonly T[]): T => choices[Math.floor(random() * choices.length)]!;
