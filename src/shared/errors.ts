@@ -9,6 +9,7 @@ export const errorCodes = {
   CONFIG_INVALID: 'The configuration has faults; all of them are listed',
   CONTRACT_VIOLATED: 'The data or the result of a job does not have the form that its stage promises',
   DATASET_INVALID: 'A folder given to fit or evaluate does not hold what is needed',
+  EXPLANATION_INCONSISTENT: 'The parts of an explanation do not add up to what they explain',
   FEATURES_FAILED: 'The risk could not be attributed, because the features stage failed',
   IMAGE_NOT_FOUND: 'The image key names no object',
   IMAGE_TOO_LARGE: 'The image has more bytes or more pixels than allowed',
