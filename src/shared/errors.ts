@@ -11,6 +11,7 @@ export const errorCodes = {
   DATASET_INVALID: 'A folder given to fit or evaluate does not hold what is needed',
   EXPLANATION_INCONSISTENT: 'The parts of an explanation do not add up to what they explain',
   FEATURES_FAILED: 'The risk could not be attributed, because the features stage failed',
+  FIT_NOT_CONVERGED: 'A model could not be fitted to its training rows; one of their values may not be finite',
   IMAGE_NOT_FOUND: 'The image key names no object',
   IMAGE_TOO_LARGE: 'The image has more bytes or more pixels than allowed',
   IMAGE_UNREADABLE: 'The bytes are not a whole image that can be decoded',
