@@ -56,3 +56,54 @@ export function resizeNearest(mask: Uint8Array, h: number, w: number, H: number,
   }
   return result;
 }
+
+/**
+ * Bilinear resize that averages where it shrinks: each pixel is a mean weighted by a triangle as wide as two pixels of the
+ * coarser picture (Pillow BILINEAR, torch antialias=True). Where it enlarges it equals `resizeBilinear`.
+ *
+ * @param planes (C, h, w) @returns (C, H, W)
+ * @throws SHAPE_MISMATCH
+ */
+export function resizeAntialiased(
+  planes: Float32Array,
+  h: number,
+  w: number,
+  H: number,
+  W: number,
+): Float32Array<ArrayBuffer> {
+  const C = rowCount('planes', planes, h * w);
+  const rows = Array.from({ length: H }, (_, y) => triangle(y, h, H));
+  const columns = Array.from({ length: W }, (_, x) => triangle(x, w, W));
+  const narrowed = new Float64Array(C * h * W);
+  for (let row = 0, i = 0; row < C * h; row++) {
+    for (const { first, weights } of columns) {
+      let sum = 0;
+      for (let t = 0; t < weights.length; t++) sum += weights[t]! * planes[row * w + first + t]!;
+      narrowed[i++] = sum;
+    }
+  }
+  const result = new Float32Array(C * H * W);
+  for (let c = 0, i = 0; c < C; c++) {
+    for (const { first, weights } of rows) {
+      for (let x = 0; x < W; x++) {
+        let sum = 0;
+        for (let t = 0; t < weights.length; t++) sum += weights[t]! * narrowed[(c * h + first + t) * W + x]!;
+        result[i++] = sum;
+      }
+    }
+  }
+  return result;
+}
+
+/** The samples of n that make up sample i of N, and their weights, which sum to 1. */
+function triangle(i: number, n: number, N: number): { first: number; weights: Float64Array } {
+  const width = Math.max(n / N, 1);
+  const centre = ((i + 0.5) * n) / N;
+  const first = Math.max(Math.floor(centre - width + 0.5), 0);
+  const end = Math.min(Math.floor(centre + width + 0.5), n);
+  const weights = Float64Array.from({ length: end - first }, (_, t) =>
+    Math.max(1 - Math.abs(first + t + 0.5 - centre) / width, 0),
+  );
+  const sum = weights.reduce((total, weight) => total + weight, 0);
+  return { first, weights: weights.map((weight) => weight / sum) };
+}
