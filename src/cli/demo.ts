@@ -8,7 +8,7 @@ import { ingestOriginal } from '../producer/ingest.js';
 import { storeOriginal } from '../producer/originals.js';
 import { defectTypes, simulatedImage, simulateLine } from '../producer/simulated-camera.js';
 import { waitForResults } from '../producer/wait-for-results.js';
-import { type InspectionResult, runnableStages } from '../shared/contracts.js';
+import { type InspectionResult, stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { PatchlineError } from '../shared/errors.js';
 import { openQueues } from '../shared/queues.js';
@@ -57,7 +57,7 @@ export const demo = defineCommand(
     const queues = openQueues(redis.url, session.config.queue, session.logger);
     try {
       await learn(session);
-      const pools = startPools(runnableStages, { ...session, queues });
+      const pools = startPools(stageNames, { ...session, queues });
       const line = await inspectLine({ ...session, queues }, options);
       answer(options, summaryOf(line), tableOf(line));
       if (!options.exit) {

@@ -1,5 +1,5 @@
 import { activeVersion, listProducts } from '../shared/bundle.js';
-import { runnableStages } from '../shared/contracts.js';
+import { stageNames } from '../shared/contracts.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';
 import { type Connection, withConnection } from './connection.js';
 
@@ -7,7 +7,7 @@ const states = ['waiting', 'prioritized', 'delayed', 'active', 'waiting-children
 
 async function readStatus({ store, queues }: Connection) {
   const stages = [];
-  for (const stage of runnableStages) {
+  for (const stage of stageNames) {
     const queue = queues.queue[stage];
     stages.push({ stage, workers: await queue.getWorkersCount(), ...(await queue.getJobCounts(...states)) });
   }

@@ -1,5 +1,5 @@
 import { reconcile } from '../producer/reconcile.js';
-import { runnableStages } from '../shared/contracts.js';
+import { stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { startPools } from '../workers/pools.js';
 import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
@@ -20,7 +20,7 @@ export const up = defineCommand(
       : undefined;
   try {
     await withConnection(options, async (connection) => {
-      const pools = startPools(runnableStages, connection);
+      const pools = startPools(stageNames, connection);
       remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
       let reconciling = Promise.resolve();
       reconcileAgain = () => {

@@ -1,5 +1,5 @@
 import { Argument } from 'commander';
-import { type RunnableStage, runnableStages } from '../shared/contracts.js';
+import { type Stage, stageNames } from '../shared/contracts.js';
 import { startPools } from '../workers/pools.js';
 import { type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';
@@ -9,8 +9,8 @@ export const worker = defineCommand(
   'Run the workers of one or more stages until SIGTERM; jobs under way are finished first.',
   'REDIS_URL=redis://localhost:6379 patchline worker score --store s3://parts/line',
 )
-  .addArgument(new Argument('<stage...>', 'stages to run').choices(runnableStages))
-  .action(async (stages: RunnableStage[], options: CommonOptions) => {
+  .addArgument(new Argument('<stage...>', 'stages to run').choices(stageNames))
+  .action(async (stages: Stage[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
       const pools = startPools(stages, connection);
       remark(`working on ${stages.join(', ')}`);

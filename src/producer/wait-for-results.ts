@@ -1,5 +1,4 @@
-import type { InspectionResult, Stage } from '../shared/contracts.js';
-import { inspectionEventSchema, runnableStages } from '../shared/contracts.js';
+import { type InspectionResult, inspectionEventSchema, type Stage, stageNames } from '../shared/contracts.js';
 import type { Logger } from '../shared/logger.js';
 import { jobIdOf, lookAt, type Queues, streamKey } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
@@ -84,7 +83,7 @@ async function findFinished(store: ObjectStore, pending: Set<string>): Promise<s
 /** Why no result comes: a stage without a worker, or inspections whose jobs are gone. */
 async function explainStall(queues: Queues, pending: Set<string>): Promise<string> {
   const withoutWorker: Stage[] = [];
-  for (const stage of runnableStages) {
+  for (const stage of stageNames) {
     if ((await queues.queue[stage].getWorkersCount()) === 0) withoutWorker.push(stage);
   }
   if (withoutWorker.length > 0) {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { featureNames } from './kernels/readable-features.js';
 import { namePattern } from './keys.js';
 
 /**
@@ -59,6 +60,26 @@ export const explainingSchema = inspectionSchema.extend(
 );
 export type ExplainingData = z.infer<typeof explainingSchema>;
 
+/** What the good/defect classifier says of the whole image: apart from the map, which is always drawn for the defect. */
+export const classifierSchema = z.strictObject({
+  label: z.string(),
+  probability: z.number(),
+  /** It told held-out good and defective images apart with an AUROC below 0.8: take its map with care. */
+  weak: z.boolean(),
+});
+
+/** The risk of a defect, and how much each readable feature adds to it: the base value and all `shap` sum to `probability`. */
+export const riskSchema = z.strictObject({
+  probability: z.number(),
+  /** Mean risk of good images. */
+  baseValue: z.number(),
+  /** Whether probability >= 0.5 says the same as the verdict. */
+  agreesWithVerdict: z.boolean(),
+  /** `usual` is the median among good images. */
+  features: z.array(z.strictObject({ name: z.enum(featureNames), value: z.number(), usual: z.number(), shap: z.number() })),
+});
+export type Risk = z.infer<typeof riskSchema>;
+
 export const statusSchema = z.enum(['done', 'incomplete', 'failed']);
 export type Status = z.infer<typeof statusSchema>;
 
@@ -72,8 +93,6 @@ export type Explanation = z.infer<typeof explanationSchema>;
 
 export const explainingStages = ['gradcam', 'features', 'shap'] as const;
 export type ExplainingStage = (typeof explainingStages)[number];
-export type Stage = 'score' | ExplainingStage | 'finalize';
-export const stageNames: readonly Stage[] = ['score', ...explainingStages, 'finalize'];
 
 const errorSchema = z.strictObject({ code: z.string(), message: z.string(), stage: z.enum(['score', 'finalize']) });
 
@@ -93,6 +112,8 @@ export const scoredResultSchema = z.strictObject({
   ...resultHead,
   status: z.enum(['done', 'incomplete']),
   ...scoredSchema.omit({ patchDistance: true }).shape,
+  risk: riskSchema.optional(),
+  classifier: classifierSchema.optional(),
   explanations: z.partialRecord(z.enum(explainingStages), explanationSchema).optional(),
   artefacts: z.strictObject({ overlay: z.string(), anomalyMap: z.string(), gradcam: z.string().optional() }).optional(),
   /** Only where the inspection is incomplete: what a retry needs after Redis was lost. */
@@ -135,8 +156,15 @@ export type InspectionEvent = z.infer<typeof inspectionEventSchema>;
 /** Data and result of each stage's job. */
 export const stages = {
   score: { data: inspectionSchema, result: z.strictObject({ verdict: verdictSchema }) },
+  gradcam: { data: explainingSchema, result: z.strictObject({ key: z.string(), classifier: classifierSchema }) },
+  /** Values in the order of `featureNames`. */
+  features: { data: explainingSchema, result: z.strictObject({ values: z.array(z.number()).length(featureNames.length) }) },
+  shap: { data: explainingSchema, result: z.strictObject({ risk: riskSchema }) },
   finalize: { data: scoredInspection, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
 } as const;
-/** The stages that this release can run, in the order of the work. */
-export type RunnableStage = keyof typeof stages;
-export const runnableStages = Object.keys(stages) as RunnableStage[];
+export type Stage = keyof typeof stages;
+/** In the order of the work. */
+export const stageNames = Object.keys(stages) as Stage[];
+export type GradcamResult = z.infer<typeof stages.gradcam.result>;
+export type FeaturesResult = z.infer<typeof stages.features.result>;
+export type ShapResult = z.infer<typeof stages.shap.result>;

@@ -21,7 +21,6 @@ export const errorCodes = {
   METADATA_INVALID: 'Metadata of an object has a name, a value or a size that no store could hold',
   MODEL_DAMAGED: 'A network file in models/ is missing or does not match its sha256',
   MODEL_INPUT_MISMATCH: 'A network was given an input of another name, shape or type than it takes',
-  NOT_AVAILABLE: 'This explanation is not part of this release',
   OBJECT_NOT_FOUND: 'The store holds no object under this key',
   QUEUE_UNREACHABLE: 'Redis does not answer, or none is configured and none was started',
   REDIS_EVICTS: 'Redis may drop jobs: its maxmemory-policy is not noeviction',
@@ -31,6 +30,7 @@ export const errorCodes = {
   STORE_UNREACHABLE: 'The object store does not answer or refuses access',
   TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
   UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
+  WORK_GONE: 'What score stored for the explaining stages has been deleted: retry the inspection',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;

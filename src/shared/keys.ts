@@ -33,6 +33,7 @@ export function inspectionFolder(inspectionId: string): string {
 export const resultKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/result.json`;
 export const anomalyMapKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/anomaly-map.npy`;
 export const overlayKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/overlay.png`;
+export const gradcamKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/gradcam.npy`;
 export const workKey = (inspectionId: string): string => `work/${inspectionId}/score.npz`;
 export const bundleFolder = (product: string, version: string): string => `bundles/${product}/${version}`;
 export const activeBundleKey = (product: string): string => `bundles/${product}/active.json`;

@@ -3,11 +3,30 @@ import { shareFloats } from './compute.js';
 import { messageOf, PatchlineError } from './errors.js';
 import { sha256 } from './keys.js';
 import { networks, patchVectorLength, readNetwork } from './networks.js';
+import type { LogisticRegression } from './kernels/logistic-regression.js';
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
 import { composeScoreGraph, type Size } from './patchcore/score-graph.js';
 import type { ObjectStore } from './store/object-store.js';
+
+/** The good/defect classifier: a linear score of the embedding. */
+export interface ClassifierHead {
+  /** (1280) in shared memory */
+  weights: Float32Array;
+  bias: number;
+  /** Its held-out AUROC is below 0.8. */
+  weak: boolean;
+}
+
+/** The risk of a defect from the readable features, and the good images it is explained against. */
+export interface RiskModel {
+  model: LogisticRegression;
+  /** (B, 5) features of good images, with held-out patch distances */
+  background: Float64Array;
+  /** (5) medians of good images */
+  usual: number[];
+}
 
 /** A bundle ready to score with. */
 export interface LoadedBundle {

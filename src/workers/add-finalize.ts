@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ExplainingStage, ScoredInspection } from '../shared/contracts.js';
+import type { ScoredInspection } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { jobIdOf, jobOptions, lookAt, type Queues } from '../shared/queues.js';
 import { readResult } from '../shared/results.js';
@@ -14,7 +14,6 @@ export async function addFinalize({ queue, config }: Queues, data: ScoredInspect
 export interface FlowAdder {
   queues: Queues;
   store: ObjectStore;
-  explainers: readonly ExplainingStage[];
   /** Renews the lock of the score job; false where another run has taken it over. */
   keepLock(): Promise<boolean>;
 }
@@ -25,7 +24,7 @@ export interface FlowAdder {
  * because it may belong to that other run.
  */
 export async function addFlow(
-  { queues, store, explainers, keepLock }: FlowAdder,
+  { queues, store, keepLock }: FlowAdder,
   data: ScoredInspection,
 ): Promise<void> {
   const { inspectionId } = data;
@@ -38,5 +37,5 @@ export async function addFlow(
       retryable: true,
     });
   }
-  await queues.flow.add(flowOf(data, explainers, randomBytes(4).toString('hex'), queues.config));
+  await queues.flow.add(flowOf(data, randomBytes(4).toString('hex'), queues.config));
 }

@@ -3,11 +3,15 @@ import type { ExplainingStage, Explanation } from '../shared/contracts.js';
 import type { Queues } from '../shared/queues.js';
 import { parseFailure } from '../shared/results.js';
 
-/** How each explaining stage of a flow ended. A stage that was not part of the flow is missing. */
-export type ChildOutcomes = Partial<Record<ExplainingStage, Explanation>>;
+/** How each explaining stage of a flow ended, and what those that are done found. */
+export interface ChildOutcomes {
+  explanations: Record<ExplainingStage, Explanation>;
+  gradcam?: GradcamResult;
+  shap?: ShapResult;
+}
 
 /** By stage: BullMQ names children by their whole key, `prefix:queue:id`. */
-const byStage = (children: Record<string, string>) =>
+const byStage = <T>(children: Record<string, T>): Partial<Record<string, { jobId: string; value: T }>> =>
   Object.fromEntries(
     Object.entries(children).map(([key, value]) => {
       const [, stage, jobId] = key.split(':');
@@ -18,23 +22,36 @@ const byStage = (children: Record<string, string>) =>
 /**
  * How the children of a finalize job ended. `features` is shap's child, so its end is read off shap's: a shap that ran
  * proves that features was done; "child … failed" is what BullMQ gives a job whose child failed it.
+ *
+ * @throws CONTRACT_VIOLATED where a child neither ended well nor failed: finalize was released before its time
  */
 export async function childOutcomes(job: Job, queues: Queues): Promise<ChildOutcomes> {
-  const values = byStage(await job.getChildrenValues());
+  const values = byStage<unknown>(await job.getChildrenValues());
   const failures = byStage(await job.getIgnoredChildrenFailures());
-  const failed = (reason: string): Explanation => ({ status: 'failed', ...parseFailure(reason) });
-  const outcomes: ChildOutcomes = {};
+  for (const stage of ['gradcam', 'shap']) {
+    if (values[stage] || failures[stage]) continue;
+    throw new PatchlineError('CONTRACT_VIOLATED', `Expected the ${stage} job under ${job.id} to have ended`);
+  }
+  const explanations = {
+    gradcam: failures.gradcam ? failed(failures.gradcam.value) : done,
+    ...(failures.shap ? await withoutShap(failures.shap, queues) : { features: done, shap: done }),
+  };
+  return {
+    explanations,
+    ...(values.gradcam && { gradcam: stages.gradcam.result.parse(values.gradcam.value) }),
+    ...(values.shap && { shap: stages.shap.result.parse(values.shap.value) }),
+  };
+}
 
-  if (values.gradcam) outcomes.gradcam = { status: 'done' };
-  else if (failures.gradcam) outcomes.gradcam = failed(failures.gradcam.value);
+const done: Explanation = { status: 'done' };
+const failed = (reason: string): Explanation => ({ status: 'failed', ...parseFailure(reason) });
 
-  if (values.shap) Object.assign(outcomes, { features: { status: 'done' }, shap: { status: 'done' } });
-  else if (failures.shap && /^child .* failed$/.test(failures.shap.value)) {
-    outcomes.features = failed(await featuresFailure(failures.shap.jobId, failures.shap.value, queues));
-    outcomes.shap = { status: 'skipped', code: 'FEATURES_FAILED', message: outcomes.features.message! };
-  } else if (failures.shap)
-    Object.assign(outcomes, { features: { status: 'done' }, shap: failed(failures.shap.value) });
-  return outcomes;
+/** Whether shap failed itself, or could not run because features had failed. */
+async function withoutShap({ jobId, value: reason }: { jobId: string; value: string }, queues: Queues) {
+  if (!/^child .* failed$/.test(reason)) return { features: done, shap: failed(reason) };
+  const features = failed(await featuresFailure(jobId, reason, queues));
+  const shap: Explanation = { status: 'skipped', code: 'FEATURES_FAILED', message: features.message! };
+  return { features, shap };
 }
 
 /** Why the features job under a shap job failed; the queue's own words where it is gone. */

@@ -1,12 +1,4 @@
-import {
-  type ExplainingStage,
-  type Explanation,
-  explainingStages,
-  type InspectionEvent,
-  type ScoredInspection,
-  type ScoredResult,
-} from '../shared/contracts.js';
-import { errorCodes } from '../shared/errors.js';
+import type { InspectionEvent, ScoredInspection, ScoredResult } from '../shared/contracts.js';
 import { anomalyMapKey, overlayKey, resultKey, workKey } from '../shared/keys.js';
 import { eventOf, readResult } from '../shared/results.js';
 import { type ObjectStore, putJson } from '../shared/store/object-store.js';
@@ -18,12 +10,8 @@ export interface FinalizeContext {
   publishResult(event: InspectionEvent): Promise<void>;
 }
 
-const notAvailable: Explanation = { status: 'skipped', code: 'NOT_AVAILABLE', message: errorCodes.NOT_AVAILABLE };
-
-const isMissing = ({ status, code }: Explanation) => status !== 'done' && code !== 'NOT_AVAILABLE';
-
 /**
- * The result of a scored inspection: `incomplete` where an explanation failed or was skipped for a reason.
+ * The result of a scored inspection: `incomplete` where an explanation failed or was skipped.
  *
  * @param outcomes how the explaining stages ended; undefined for an image whose policy asks for no explanation.
  */
@@ -34,15 +22,21 @@ export function joinResult(
   const { patchDistance: _, ...shown } = scored;
   const result = { schema: 1 as const, ...identity, finishedAt: new Date().toISOString(), ...shown };
   if (!outcomes) return { ...result, status: 'done' };
-  const explanations = Object.fromEntries(
-    explainingStages.map((stage) => [stage, outcomes[stage] ?? notAvailable]),
-  ) as Record<ExplainingStage, Explanation>;
+  const { gradcam, shap, explanations } = outcomes;
   const { inspectionId } = identity;
-  const artefacts = { overlay: overlayKey(inspectionId), anomalyMap: anomalyMapKey(inspectionId) };
-  const incomplete = Object.values(explanations).some(isMissing);
-  return incomplete
-    ? { ...result, status: 'incomplete', explanations, artefacts, policy, priority }
-    : { ...result, status: 'done', explanations, artefacts };
+  const joined = {
+    ...result,
+    ...(shap && { risk: shap.risk }),
+    ...(gradcam && { classifier: gradcam.classifier }),
+    explanations: { ...explanations, ...(gradcam && { gradcam: { ...explanations.gradcam, key: gradcam.key } }) },
+    artefacts: {
+      overlay: overlayKey(inspectionId),
+      anomalyMap: anomalyMapKey(inspectionId),
+      ...(gradcam && { gradcam: gradcam.key }),
+    },
+  };
+  const complete = Object.values(explanations).every(({ status }) => status === 'done');
+  return complete ? { ...joined, status: 'done' } : { ...joined, status: 'incomplete', policy, priority };
 }
 
 /** Whether the policy asks for explanations of this image. */

@@ -4,24 +4,18 @@ import type { ExplainingData, ExplainingStage, ScoredInspection } from '../share
 import { jobIdOf, jobOptions } from '../shared/queues.js';
 
 /**
- * The flow of an explained inspection: finalize waits for gradcam and shap, shap for features. Without an explainer in
- * the list its job is left out.
+ * The flow of an explained inspection: finalize waits for gradcam and shap, shap for features.
  *
  * @param run makes the children's ids those of this flow alone, so that a child left over from an earlier flow is never
  *   taken for one of this.
  */
-export function flowOf(
-  data: ScoredInspection,
-  explainers: readonly ExplainingStage[],
-  run: string,
-  config: QueueConfig,
-): FlowRootParentJob {
+export function flowOf(data: ScoredInspection, run: string, config: QueueConfig): FlowRootParentJob {
   const { inspectionId } = data;
   const { scored, ...inspection } = data;
   const explaining: ExplainingData = { ...inspection, verdict: scored.verdict, patchDistance: scored.patchDistance };
-  const child = (stage: ExplainingStage, more: JobsOptions, children: FlowJobNode[] = []): FlowJobNode[] => {
+  const child = (stage: ExplainingStage, more: JobsOptions, children: FlowJobNode[] = []): FlowJobNode => {
     const opts = { ...jobOptions(data, `${inspectionId}-${stage}-${run}`, config), ...more };
-    return explainers.includes(stage) ? [{ name: stage, queueName: stage, data: explaining, opts, children }] : [];
+    return { name: stage, queueName: stage, data: explaining, opts, children };
   };
   return {
     name: 'finalize',
@@ -29,8 +23,8 @@ export function flowOf(
     data,
     opts: jobOptions(data, jobIdOf(inspectionId, 'finalize'), config),
     children: [
-      ...child('gradcam', { ignoreDependencyOnFailure: true }),
-      ...child('shap', { ignoreDependencyOnFailure: true }, child('features', { failParentOnFailure: true })),
+      child('gradcam', { ignoreDependencyOnFailure: true }),
+      child('shap', { ignoreDependencyOnFailure: true }, [child('features', { failParentOnFailure: true })]),
     ],
   };
 }
