@@ -68,6 +68,8 @@ export const classifierSchema = z.strictObject({
   weak: z.boolean(),
 });
 
+export type Classification = z.infer<typeof classifierSchema>;
+
 /** The risk of a defect, and how much each readable feature adds to it: the base value and all `shap` sum to `probability`. */
 export const riskSchema = z.strictObject({
   probability: z.number(),

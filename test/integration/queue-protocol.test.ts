@@ -10,6 +10,7 @@ import { inspectionIdOf, resultKey, workKey } from '../../src/shared/keys.js';
 import { failedJob, jobIdOf } from '../../src/shared/queues.js';
 import { leaveFailed } from '../../src/shared/results.js';
 import { type ListOptions, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
+import type { ChildOutcomes } from '../../src/workers/child-outcomes.js';
 import { finalize } from '../../src/workers/finalize.js';
 import { flowOf } from '../../src/workers/flow.js';
 import { cutAfterExec } from '../helpers/cutting-proxy.js';
@@ -19,6 +20,10 @@ import { finalizeIsLive, gate, openStandInLine, type StandInLine, until } from '
 const broken = () => {
   throw new PatchlineError('IMAGE_UNREADABLE', 'broken for good');
 };
+
+const outcomes = (status: 'done' | 'failed'): ChildOutcomes => ({
+  explanations: { gradcam: { status }, features: { status }, shap: { status } },
+});
 
 describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => {
   let redis: TestRedis;
@@ -51,7 +56,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const result = await line.result(image);
     expect(result).toMatchObject({ status: 'done', verdict: 'anomalous' });
     expect(result).toHaveProperty('explanations', {
-      gradcam: { status: 'done' },
+      gradcam: { status: 'done', key: 'gradcam.npy' },
       features: { status: 'done' },
       shap: { status: 'done' },
     });
@@ -232,7 +237,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     expect(await leaveFailed(line, image, 'score', 'late')).toBe(false);
     const data: ScoredInspection = (await jobsOf('finalize', image))[0]!.data;
     const context = { store: line.store, publishResult: async () => {} };
-    const status = await finalize(data, { ...context, childOutcomes: async () => ({ gradcam: { status: 'failed' } }) });
+    const status = await finalize(data, { ...context, childOutcomes: async () => outcomes('failed') });
     expect(status).toEqual({ status: 'done' });
     expect(await statusOf(image)).toBe('done');
   });
@@ -278,7 +283,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     await line.enqueue(image);
     await until('the flow', () => finalizeIsLive(line, image));
     const data: ScoredInspection = (await jobsOf('finalize', image))[0]!.data;
-    const context = { store: line.store, childOutcomes: async () => ({}) };
+    const context = { store: line.store, childOutcomes: async () => outcomes('done') };
     const dying = finalize(data, { ...context, publishResult: () => Promise.reject(new Error('gone')) });
     await expect(dying).rejects.toThrow('gone');
     expect(await statusOf(image)).toBe('done');
@@ -479,7 +484,7 @@ test('every node of a flow carries its own options', () => {
   const inspectionId = `i-20260131-${'0'.repeat(24)}`;
   const data = { inspectionId, priority: 10, scored: { verdict: 'good', patchDistance: {} } } as ScoredInspection;
   const config = { prefix: 'p', lockDurationMs: 1, stalledIntervalMs: 1, backoffMs: 7, keepCompleted: 5 };
-  const finalizeJob = flowOf(data, ['gradcam', 'features', 'shap'], 'abcd', config);
+  const finalizeJob = flowOf(data, 'abcd', config);
   const [gradcam, shap] = finalizeJob.children;
   const [features] = shap!.children!;
   const common = { priority: 10, attempts: 3, backoff: { type: 'exponential', delay: 7 } };
