@@ -90,7 +90,11 @@ async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, co
   const key = gradcamKey(inspection.inspectionId);
   const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, compute);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
-  const files = { 'anomaly-map.npy': anomalyMap, 'overlay.png': overlay, ...(gradcamMap && { 'gradcam.npy': gradcamMap }) };
+  const files = {
+    'anomaly-map.npy': anomalyMap,
+    'overlay.png': overlay,
+    ...(gradcamMap && { 'gradcam.npy': gradcamMap }),
+  };
   return await write(joinResult(scoredInspection, outcomes), files, out);
 }
 

@@ -1,9 +1,9 @@
 import { type Bundle, type PartName, partNames, readBundle } from './bundle.js';
 import { shareFloats } from './compute.js';
 import { messageOf, PatchlineError } from './errors.js';
+import type { LogisticRegression } from './kernels/logistic-regression.js';
 import { sha256 } from './keys.js';
 import { networks, patchVectorLength, readNetwork } from './networks.js';
-import type { LogisticRegression } from './kernels/logistic-regression.js';
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';

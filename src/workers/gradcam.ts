@@ -15,7 +15,10 @@ export interface GradcamContext {
 const gradcamTask = threadTask<GradcamInput, GradcamOutput>(new URL('./gradcam-thread.js', import.meta.url));
 
 /** Shows which places speak for a defect, from the features that score stored. */
-export async function gradcam(data: ExplainingData, { store, compute, loadBundle }: GradcamContext): Promise<GradcamResult> {
+export async function gradcam(
+  data: ExplainingData,
+  { store, compute, loadBundle }: GradcamContext,
+): Promise<GradcamResult> {
   const bundle = await loadBundle(data.product, data.bundle);
   const { map, classifier } = await drawGradcam(await readWork(store, data), bundle.classifier, compute);
   const key = gradcamKey(data.inspectionId);

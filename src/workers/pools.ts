@@ -1,6 +1,6 @@
 import { type Compute, createCompute } from '../shared/compute.js';
 import type { Config } from '../shared/config.js';
-import { type FeaturesResult, type Stage, stages as contracts } from '../shared/contracts.js';
+import { stages as contracts, type FeaturesResult, type Stage } from '../shared/contracts.js';
 import { createBundleCache } from '../shared/loaded-bundle.js';
 import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';

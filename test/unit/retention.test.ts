@@ -11,7 +11,12 @@ let store: ObjectStore;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), 'patchline-retention-'));
   store = await openStore(directory);
-  for (const key of ['work/i/score.npz', 'images/line-1/d/a.jpg', 'inspections/d/i/result.json', 'bundles/p/v1/card.txt']) {
+  for (const key of [
+    'work/i/score.npz',
+    'images/line-1/d/a.jpg',
+    'inspections/d/i/result.json',
+    'bundles/p/v1/card.txt',
+  ]) {
     await store.put(key, new Uint8Array(1));
   }
 });
