@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { bench } from './bench.js';
 import { bundles } from './bundles.js';
 import { runCommandLine } from './command-line.js';
 import { demo } from './demo.js';
@@ -21,7 +22,21 @@ const program = new Command('patchline')
   .version(version)
   .addHelpText('after', '\nStart with:\n  patchline demo --exit\n  patchline COMMAND --help');
 
-for (const command of [demo, fit, evaluate, inspect, up, worker, ingest, bundles, failed, reconcile, status, doctor]) {
+for (const command of [
+  demo,
+  fit,
+  evaluate,
+  inspect,
+  up,
+  worker,
+  ingest,
+  bundles,
+  failed,
+  reconcile,
+  status,
+  doctor,
+  bench,
+]) {
   program.addCommand(command);
 }
 

@@ -3,12 +3,13 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { readCameraFile } from '../producer/ingest.js';
-import { createCompute } from '../shared/compute.js';
-import type { FailedResult, Inspection, InspectionResult } from '../shared/contracts.js';
+import { type Compute, createCompute } from '../shared/compute.js';
+import type { FailedResult, Inspection, InspectionResult, ScoredResult } from '../shared/contracts.js';
 import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
-import { inspectionIdOf } from '../shared/keys.js';
+import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
-import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
+import { createScorer, packWork, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
+import { explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
 import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
 import { createProgress } from './progress.js';
@@ -40,7 +41,7 @@ export const inspect = defineCommand(
       const results = await pMap(
         images,
         async (image) => {
-          const result = await inspectImage(image, { session, scorer, bundle, out: options.out });
+          const result = await inspectImage(image, { session, compute, scorer, bundle, out: options.out });
           progress.tick();
           return result;
         },
@@ -56,6 +57,7 @@ export const inspect = defineCommand(
 
 interface Inspector {
   session: Session;
+  compute: Compute;
   scorer: Scorer;
   bundle: LoadedBundle;
   out: string | undefined;
@@ -81,23 +83,29 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
   }
 }
 
-async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, bundle, out }: Inspector) {
+async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, compute, bundle, out }: Inspector) {
   const scoredInspection = { ...inspection, scored: image.scored };
   const explained = isExplained(scoredInspection);
-  const { artefacts: _, ...result } = joinResult(scoredInspection, explained ? {} : undefined);
-  if (out === undefined) return result;
+  if (!explained) return await write(joinResult(scoredInspection, undefined), {}, out);
+  const key = gradcamKey(inspection.inspectionId);
+  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, compute);
+  const { anomalyMap, overlay } = await scorer.draw(image, bundle);
+  const files = {
+    'anomaly-map.npy': anomalyMap,
+    'overlay.png': overlay,
+    ...(gradcamMap && { 'gradcam.npy': gradcamMap }),
+  };
+  return await write(joinResult(scoredInspection, outcomes), files, out);
+}
 
-  const directory = join(out, inspection.inspectionId);
+/** Writes a result with its files to DIR/<inspection>/, where one was given. The keys in it are those it would have in a store. */
+async function write(result: ScoredResult, files: Record<string, Uint8Array>, out: string | undefined) {
+  if (out === undefined) return result;
+  const directory = join(out, result.inspectionId);
   await mkdir(directory, { recursive: true });
-  const artefacts = { overlay: join(directory, 'overlay.png'), anomalyMap: join(directory, 'anomaly-map.npy') };
-  if (explained) {
-    const { anomalyMap, overlay } = await scorer.draw(image, bundle);
-    await writeFile(artefacts.overlay, overlay);
-    await writeFile(artefacts.anomalyMap, anomalyMap);
-  }
-  const written = explained ? { ...result, artefacts } : result;
-  await writeFile(join(directory, 'result.json'), `${JSON.stringify(written, null, 1)}\n`);
-  return written;
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(directory, name), bytes);
+  await writeFile(join(directory, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
+  return result;
 }
 
 function failedResultOf({ priority, policy, ...identity }: Inspection, error: PatchlineError): FailedResult {

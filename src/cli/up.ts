@@ -1,4 +1,5 @@
 import { reconcile } from '../producer/reconcile.js';
+import { cleanStore } from '../producer/retention.js';
 import { stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { startPools } from '../workers/pools.js';
@@ -27,13 +28,26 @@ export const up = defineCommand(
         reconciling = reconciling.then(() => reconcileOnce(connection));
       };
       reconcileAgain();
+      const sweep = setInterval(() => void cleanOnce(connection), dayMs);
+      await cleanOnce(connection);
       await untilAskedToEnd();
+      clearInterval(sweep);
       await pools.close();
     });
   } finally {
     await embedded?.stop();
   }
 });
+
+const dayMs = 86_400_000;
+
+async function cleanOnce({ store, config, logger }: Connection): Promise<void> {
+  try {
+    logger.info(await cleanStore(store, config.retention), 'cleaned');
+  } catch (error) {
+    logger.error({ err: error }, 'cleaning failed');
+  }
+}
 
 async function reconcileOnce({ producer, logger }: Connection): Promise<void> {
   try {

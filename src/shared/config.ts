@@ -17,6 +17,16 @@ const byteSize = z.union([z.number(), z.string()]).transform((value, context) =>
   return z.NEVER;
 });
 
+const unitDays: Record<string, number> = { d: 1, w: 7, y: 365 };
+
+/** A time to keep things, in days: a text like 90d, 8w or 2y. */
+const days = z.string().transform((text, context) => {
+  const [, amount, unit] = /^(\d+)(d|w|y)$/.exec(text) ?? [];
+  if (Number(amount) >= 1) return Number(amount) * unitDays[unit!]!;
+  context.addIssue(`Expected a time such as 90d but received ${JSON.stringify(text)}`);
+  return z.NEVER;
+});
+
 /** A whole number of at least `least`; environment variables bring it as text. */
 const count = (least: number) =>
   z.preprocess(
@@ -43,6 +53,18 @@ export const configSchema = z.strictObject({
       maxImageBytes: byteSize.default(50e6),
     })
     .prefault({}),
+  /** After which time reconcile --clean and, once a day, up delete what; where nothing is said, images and results are kept. */
+  retention: z
+    .strictObject({
+      /** What score left for the explaining stages of incomplete inspections. */
+      work: days.prefault('7d'),
+      results: days.nullable().default(null),
+      images: days.nullable().default(null),
+    })
+    .prefault({})
+    .refine(({ images, results }) => (results ?? Number.POSITIVE_INFINITY) >= (images ?? Number.POSITIVE_INFINITY), {
+      message: 'Expected results to be kept at least as long as images: an image without a result is inspected again',
+    }),
   queue: z
     .strictObject({
       /** What all keys in Redis begin with. */

@@ -68,6 +68,8 @@ export const classifierSchema = z.strictObject({
   weak: z.boolean(),
 });
 
+export type Classification = z.infer<typeof classifierSchema>;
+
 /** The risk of a defect, and how much each readable feature adds to it: the base value and all `shap` sum to `probability`. */
 export const riskSchema = z.strictObject({
   probability: z.number(),
@@ -76,7 +78,9 @@ export const riskSchema = z.strictObject({
   /** Whether probability >= 0.5 says the same as the verdict. */
   agreesWithVerdict: z.boolean(),
   /** `usual` is the median among good images. */
-  features: z.array(z.strictObject({ name: z.enum(featureNames), value: z.number(), usual: z.number(), shap: z.number() })),
+  features: z.array(
+    z.strictObject({ name: z.enum(featureNames), value: z.number(), usual: z.number(), shap: z.number() }),
+  ),
 });
 export type Risk = z.infer<typeof riskSchema>;
 
@@ -158,7 +162,10 @@ export const stages = {
   score: { data: inspectionSchema, result: z.strictObject({ verdict: verdictSchema }) },
   gradcam: { data: explainingSchema, result: z.strictObject({ key: z.string(), classifier: classifierSchema }) },
   /** Values in the order of `featureNames`. */
-  features: { data: explainingSchema, result: z.strictObject({ values: z.array(z.number()).length(featureNames.length) }) },
+  features: {
+    data: explainingSchema,
+    result: z.strictObject({ values: z.array(z.number()).length(featureNames.length) }),
+  },
   shap: { data: explainingSchema, result: z.strictObject({ risk: riskSchema }) },
   finalize: { data: scoredInspection, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
 } as const;

@@ -23,10 +23,7 @@ export interface FlowAdder {
  * lock lets one run at a time do so, and a run that froze and lost the lock stops here. Nothing left over is removed,
  * because it may belong to that other run.
  */
-export async function addFlow(
-  { queues, store, keepLock }: FlowAdder,
-  data: ScoredInspection,
-): Promise<void> {
+export async function addFlow({ queues, store, keepLock }: FlowAdder, data: ScoredInspection): Promise<void> {
   const { inspectionId } = data;
   if ((await lookAt(queues, 'finalize', jobIdOf(inspectionId, 'finalize'))).exists) return;
   // Read after that look: a finalize job that has been trimmed has left its result.

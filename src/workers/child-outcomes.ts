@@ -1,5 +1,12 @@
 import type { Job } from 'bullmq';
-import type { ExplainingStage, Explanation } from '../shared/contracts.js';
+import {
+  type ExplainingStage,
+  type Explanation,
+  type GradcamResult,
+  type ShapResult,
+  stages,
+} from '../shared/contracts.js';
+import { PatchlineError } from '../shared/errors.js';
 import type { Queues } from '../shared/queues.js';
 import { parseFailure } from '../shared/results.js';
 

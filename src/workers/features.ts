@@ -1,5 +1,4 @@
-import type { Compute } from '../shared/compute.js';
-import { threadTask } from '../shared/compute.js';
+import { type Compute, threadTask } from '../shared/compute.js';
 import type { ExplainingData, FeaturesResult } from '../shared/contracts.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import type { FeaturesInput, FeaturesOutput } from './features-thread.js';
@@ -12,9 +11,16 @@ export interface FeaturesContext {
 
 const featuresTask = threadTask<FeaturesInput, FeaturesOutput>(new URL('./features-thread.js', import.meta.url));
 
-/** Extracts the readable features from the pixels that score stored. */
+/** Extracts the readable features from what score stored. */
 export async function features(data: ExplainingData, { store, compute }: FeaturesContext): Promise<FeaturesResult> {
-  const { mean, max } = data.patchDistance;
-  const values = await compute.run(featuresTask, { work: await readWork(store, data), mean, max });
-  return { values: [...values] };
+  return await extractFeatures(await readWork(store, data), data.patchDistance, compute);
+}
+
+/** @param work the work object, .npz @param patchDistance over the whole image, as score found it */
+export async function extractFeatures(
+  work: Uint8Array,
+  patchDistance: ExplainingData['patchDistance'],
+  compute: Compute,
+): Promise<FeaturesResult> {
+  return { values: [...(await compute.run(featuresTask, { work, patchDistance }))] };
 }

@@ -1,6 +1,6 @@
-import { createCompute } from '../shared/compute.js';
+import { type Compute, createCompute } from '../shared/compute.js';
 import type { Config } from '../shared/config.js';
-import { stages as contracts, type ExplainingStage, type RunnableStage } from '../shared/contracts.js';
+import { stages as contracts, type FeaturesResult, type Stage } from '../shared/contracts.js';
 import { createBundleCache } from '../shared/loaded-bundle.js';
 import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
@@ -8,9 +8,12 @@ import { publish, type Queues } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { addFinalize, addFlow } from './add-finalize.js';
 import { childOutcomes } from './child-outcomes.js';
+import { features } from './features.js';
 import { finalize } from './finalize.js';
-import { type RunningWorker, runWorker } from './run-worker.js';
+import { gradcam } from './gradcam.js';
+import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
+import { shap } from './shap.js';
 
 export interface PoolOptions {
   store: ObjectStore;
@@ -19,37 +22,34 @@ export interface PoolOptions {
   logger: Logger;
 }
 
-/** The explaining stages that a flow gets: those that this release can run. */
-const explainers: readonly ExplainingStage[] = [];
-
-/** Starts the workers of the named stages in this process. `close` finishes what is under way. */
-export function startPools(stages: readonly RunnableStage[], options: PoolOptions): RunningWorker {
-  const { store, queues, config, logger } = options;
+/** Starts the workers of the named stages in this process, over one pool of threads. `close` finishes what is under way. */
+export function startPools(names: readonly Stage[], { store, queues, config, logger }: PoolOptions): RunningWorker {
+  const compute = createCompute({ threads: config.threads });
+  const { get: loadBundle } = createBundleCache(store, config.maxLoadedBundles);
   const common = { store, queues, logger, concurrency: 2 * config.threads };
-  const closing: (() => Promise<void>)[] = [];
-  const start: Record<RunnableStage, () => RunningWorker> = {
-    score() {
-      const compute = createCompute({ threads: config.threads });
-      closing.push(() => compute.close());
-      const scorer = createScorer(compute, {
-        limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles: config.maxLoadedBundles },
-      });
-      const bundles = createBundleCache(store, config.maxLoadedBundles);
-      return runWorker({
+  const start: Record<Stage, () => RunningWorker> = {
+    score: () => startScore({ ...common, compute, loadBundle, config }),
+    gradcam: () =>
+      runWorker({
         ...common,
-        stage: 'score',
-        contract: contracts.score,
-        handle: (data, { keepLock }) =>
-          score(data, {
-            store,
-            scorer,
-            loadBundle: bundles.get,
-            publishVerdict: (event) => publish(queues, 'verdicts', event),
-            addFinalize: (scored) => addFinalize(queues, scored),
-            addFlow: (scored) => addFlow({ queues, store, explainers, keepLock }, scored),
-          }),
-      });
-    },
+        stage: 'gradcam',
+        contract: contracts.gradcam,
+        handle: (data) => gradcam(data, { store, compute, loadBundle }),
+      }),
+    features: () =>
+      runWorker({
+        ...common,
+        stage: 'features',
+        contract: contracts.features,
+        handle: (data) => features(data, { store, compute }),
+      }),
+    shap: () =>
+      runWorker({
+        ...common,
+        stage: 'shap',
+        contract: contracts.shap,
+        handle: (data, { job }) => shap(data, { loadBundle, features: () => featuresOf(job) }),
+      }),
     finalize: () =>
       runWorker({
         ...common,
@@ -63,11 +63,44 @@ export function startPools(stages: readonly RunnableStage[], options: PoolOption
           }),
       }),
   };
-  const workers = stages.map((stage) => start[stage]());
+  const workers = names.map((name) => start[name]());
   return {
     async close() {
       await Promise.all(workers.map((worker) => worker.close()));
-      await Promise.all(closing.map((close) => close()));
+      await compute.close();
     },
   };
+}
+
+interface ScoreWorkerOptions extends PoolOptions {
+  compute: Compute;
+  concurrency: number;
+  loadBundle: Parameters<typeof score>[1]['loadBundle'];
+}
+
+function startScore({ store, queues, config, compute, loadBundle, ...common }: ScoreWorkerOptions): RunningWorker {
+  const { maxLoadedBundles } = config;
+  const scorer = createScorer(compute, { limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles } });
+  return runWorker({
+    ...common,
+    store,
+    queues,
+    stage: 'score',
+    contract: contracts.score,
+    handle: (data, { keepLock }) =>
+      score(data, {
+        store,
+        scorer,
+        loadBundle,
+        publishVerdict: (event) => publish(queues, 'verdicts', event),
+        addFinalize: (scored) => addFinalize(queues, scored),
+        addFlow: (scored) => addFlow({ queues, store, keepLock }, scored),
+      }),
+  });
+}
+
+/** What the features job under a shap job found. */
+async function featuresOf(job: JobTools['job']): Promise<FeaturesResult> {
+  const [value] = Object.values(await job.getChildrenValues());
+  return contracts.features.result.parse(value);
 }

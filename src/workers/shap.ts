@@ -28,7 +28,12 @@ export function explainRisk(
   values: number[],
   verdict: ExplainingData['verdict'],
 ): Risk {
-  const explained = exactShapley((rows, count) => predictProbability(model, rows.subarray(0, count * featureNames.length)), values, background, featureNames.length);
+  const explained = exactShapley(
+    (rows, count) => predictProbability(model, rows.subarray(0, count * featureNames.length)),
+    values,
+    background,
+    featureNames.length,
+  );
   const { prediction: probability, baseValue } = explained;
   return {
     probability,

@@ -4,15 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Job } from 'bullmq';
-import { z } from 'zod';
 import { createProducer, type Producer, planInspection } from '../../src/producer/enqueue.js';
 import { storeOriginal } from '../../src/producer/originals.js';
 import { addScore } from '../../src/producer/restart.js';
 import { configSchema } from '../../src/shared/config.js';
 import {
+  type ExplainingData,
   type ExplainingStage,
-  explainingSchema,
-  explainingStages,
   type Inspection,
   type InspectionEvent,
   type InspectionResult,
@@ -114,6 +112,12 @@ const standInScorer: Scorer = {
   draw: async () => ({ anomalyMap: new Uint8Array([1]), overlay: new Uint8Array([2]) }),
 };
 
+const standInFindings = {
+  gradcam: { key: 'gradcam.npy', classifier: { label: 'defect', probability: 0.9, weak: false } },
+  features: { values: [1, 3, 0, 0, 0] },
+  shap: { risk: { probability: 0.9, baseValue: 0.1, agreesWithVerdict: true, features: [] } },
+};
+
 /** The real queues, protocol, score and finalize handlers over a stand-in network and stand-in explainers. */
 export async function openStandInLine(redisUrl: string, settings: Record<string, unknown> = {}): Promise<StandInLine> {
   const directory = await mkdtemp(join(tmpdir(), 'patchline-line-'));
@@ -133,6 +137,16 @@ export async function openStandInLine(redisUrl: string, settings: Record<string,
   let images = 0;
 
   const common = { queues, store, logger, concurrency: 4 };
+  const startExplainer = <Name extends ExplainingStage>(stage: Name): RunningWorker =>
+    runWorker<ExplainingData, object>({
+      ...common,
+      stage,
+      contract: stages[stage],
+      async handle(data) {
+        await interventions[stage]?.(data);
+        return standInFindings[stage];
+      },
+    });
   const startStage = (stage: Stage): RunningWorker => {
     if (stage === 'score') {
       return runWorker({
@@ -149,7 +163,7 @@ export async function openStandInLine(redisUrl: string, settings: Record<string,
             addFinalize: (scored) => addFinalize(queues, scored),
             async addFlow(scored) {
               await interventions.beforeFlow?.(data);
-              const adding = addFlow({ queues, store, explainers: explainingStages, keepLock }, scored);
+              const adding = addFlow({ queues, store, keepLock }, scored);
               adding.then(
                 () => interventions.afterFlow?.(undefined),
                 (refusal) => interventions.afterFlow?.(refusal),
@@ -175,15 +189,7 @@ export async function openStandInLine(redisUrl: string, settings: Record<string,
         },
       });
     }
-    return runWorker({
-      ...common,
-      stage,
-      contract: { data: explainingSchema, result: z.object({}) },
-      async handle(data) {
-        await interventions[stage as ExplainingStage]?.(data);
-        return {};
-      },
-    });
+    return startExplainer(stage);
   };
 
   return {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { retryFailed } from '../../src/producer/failed-inspections.js';
@@ -7,9 +8,10 @@ import type { Inspection, ScoredInspection } from '../../src/shared/contracts.js
 import { stageNames } from '../../src/shared/contracts.js';
 import { PatchlineError } from '../../src/shared/errors.js';
 import { inspectionIdOf, resultKey, workKey } from '../../src/shared/keys.js';
-import { failedJob, jobIdOf } from '../../src/shared/queues.js';
+import { failedJob, jobIdOf, lookAt } from '../../src/shared/queues.js';
 import { leaveFailed } from '../../src/shared/results.js';
 import { type ListOptions, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
+import type { ChildOutcomes } from '../../src/workers/child-outcomes.js';
 import { finalize } from '../../src/workers/finalize.js';
 import { flowOf } from '../../src/workers/flow.js';
 import { cutAfterExec } from '../helpers/cutting-proxy.js';
@@ -19,6 +21,10 @@ import { finalizeIsLive, gate, openStandInLine, type StandInLine, until } from '
 const broken = () => {
   throw new PatchlineError('IMAGE_UNREADABLE', 'broken for good');
 };
+
+const outcomes = (status: 'done' | 'failed'): ChildOutcomes => ({
+  explanations: { gradcam: { status }, features: { status }, shap: { status } },
+});
 
 describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => {
   let redis: TestRedis;
@@ -51,7 +57,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const result = await line.result(image);
     expect(result).toMatchObject({ status: 'done', verdict: 'anomalous' });
     expect(result).toHaveProperty('explanations', {
-      gradcam: { status: 'done' },
+      gradcam: { status: 'done', key: 'gradcam.npy' },
       features: { status: 'done' },
       shap: { status: 'done' },
     });
@@ -112,13 +118,23 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const proxy = await cutAfterExec(redis.url);
     const cut = await openStandInLine(proxy.url);
     try {
+      // Sent again, the flow would make finalize wait for its dead gradcam for ever.
+      cut.interventions.gradcam = broken;
+      const scored = gate();
+      cut.interventions.features = () => scored.passed;
       const image = await cut.image('anomalous');
       cut.start(...stageNames);
       await cut.enqueue(image);
-      await until('done', async () => (await cut.result(image))?.status === 'done' && (await cut.idle()));
+      const jobId = jobIdOf(image.inspectionId, 'score');
+      await until('score to finish', async () => {
+        const { exists, live } = await lookAt(cut.queues, 'score', jobId);
+        return exists && !live;
+      });
+      scored.open();
+      await until('a result', async () => (await cut.result(image)) !== undefined && (await cut.idle()));
       expect(proxy.cuts()).toBe(1);
-      const gradcam = await cut.queues.queue.gradcam.getJobs();
-      expect(gradcam).toHaveLength(1);
+      expect(await cut.result(image)).toMatchObject({ status: 'incomplete' });
+      expect(await cut.queues.queue.gradcam.getJobs()).toHaveLength(1);
     } finally {
       await cut.close();
       await proxy.close();
@@ -230,9 +246,10 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     await line.enqueue(image);
     await settled(image);
     expect(await leaveFailed(line, image, 'score', 'late')).toBe(false);
+    expect((await line.events('results', image)).map(({ status }) => status)).toEqual(['done']);
     const data: ScoredInspection = (await jobsOf('finalize', image))[0]!.data;
     const context = { store: line.store, publishResult: async () => {} };
-    const status = await finalize(data, { ...context, childOutcomes: async () => ({ gradcam: { status: 'failed' } }) });
+    const status = await finalize(data, { ...context, childOutcomes: async () => outcomes('failed') });
     expect(status).toEqual({ status: 'done' });
     expect(await statusOf(image)).toBe('done');
   });
@@ -265,7 +282,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const closing = worker.close().then(() => {
       closed = true;
     });
-    await new Promise((resolve) => setImmediate(resolve));
+    await until('the queue to be let go', async () => (await line.queues.queue.score.getWorkersCount()) === 0);
     expect(closed).toBe(false);
     written.open();
     await closing;
@@ -278,7 +295,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     await line.enqueue(image);
     await until('the flow', () => finalizeIsLive(line, image));
     const data: ScoredInspection = (await jobsOf('finalize', image))[0]!.data;
-    const context = { store: line.store, childOutcomes: async () => ({}) };
+    const context = { store: line.store, childOutcomes: async () => outcomes('done') };
     const dying = finalize(data, { ...context, publishResult: () => Promise.reject(new Error('gone')) });
     await expect(dying).rejects.toThrow('gone');
     expect(await statusOf(image)).toBe('done');
@@ -461,6 +478,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
   test('reconcile waits for an image that its producer is about to enqueue', async () => {
     const image = await line.image('good');
     const reconciling = reconcile(line.producer, { settleMs: 1_500 });
+    await Promise.race([reconciling, sleep(500)]); // long after it has seen the image
     await line.enqueue(image);
     expect(await reconciling).toMatchObject({ live: 1, enqueued: 0 });
   });
@@ -479,7 +497,7 @@ test('every node of a flow carries its own options', () => {
   const inspectionId = `i-20260131-${'0'.repeat(24)}`;
   const data = { inspectionId, priority: 10, scored: { verdict: 'good', patchDistance: {} } } as ScoredInspection;
   const config = { prefix: 'p', lockDurationMs: 1, stalledIntervalMs: 1, backoffMs: 7, keepCompleted: 5 };
-  const finalizeJob = flowOf(data, ['gradcam', 'features', 'shap'], 'abcd', config);
+  const finalizeJob = flowOf(data, 'abcd', config);
   const [gradcam, shap] = finalizeJob.children;
   const [features] = shap!.children!;
   const common = { priority: 10, attempts: 3, backoff: { type: 'exponential', delay: 7 } };

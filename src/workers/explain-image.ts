@@ -1,0 +1,54 @@
+import type { Compute } from '../shared/compute.js';
+import type { Explanation, Scored } from '../shared/contracts.js';
+import { codeOf, messageOf } from '../shared/errors.js';
+import type { LoadedBundle } from '../shared/loaded-bundle.js';
+import type { ChildOutcomes } from './child-outcomes.js';
+import { extractFeatures } from './features.js';
+import { drawGradcam } from './gradcam.js';
+import { explainRisk } from './shap.js';
+
+export interface ExplainedImage {
+  outcomes: ChildOutcomes;
+  /** gradcam.npy, where it could be made. */
+  gradcamMap?: Uint8Array;
+}
+
+const done: Explanation = { status: 'done' };
+const failed = (error: unknown): Explanation => ({ status: 'failed', code: codeOf(error), message: messageOf(error) });
+
+/**
+ * All explanations of a scored image in this process: what the explaining pools do for an image from the queue.
+ *
+ * @param work the work object, .npz
+ * @param key where the caller puts the Grad-CAM++ map
+ */
+export async function explainImage(
+  scored: Scored,
+  work: Uint8Array,
+  key: string,
+  bundle: LoadedBundle,
+  compute: Compute,
+): Promise<ExplainedImage> {
+  const [map, row] = await Promise.allSettled([
+    drawGradcam(work, bundle.classifier, compute),
+    extractFeatures(work, scored.patchDistance, compute),
+  ]);
+  const explanations: ChildOutcomes['explanations'] = { gradcam: done, features: done, shap: done };
+  const explained: ExplainedImage = { outcomes: { explanations } };
+  if (map.status === 'fulfilled') {
+    explained.gradcamMap = map.value.map;
+    explained.outcomes.gradcam = { key, classifier: map.value.classifier };
+  } else explanations.gradcam = failed(map.reason);
+
+  if (row.status === 'rejected') {
+    explanations.features = failed(row.reason);
+    explanations.shap = { status: 'skipped', code: 'FEATURES_FAILED', message: messageOf(row.reason) };
+    return explained;
+  }
+  try {
+    explained.outcomes.shap = { risk: explainRisk(bundle.risk, row.value.values, scored.verdict) };
+  } catch (error) {
+    explanations.shap = failed(error);
+  }
+  return explained;
+}
