@@ -20,7 +20,8 @@ async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
   let built = 0;
   const onBuilt = () => built++;
-  const data = { projected: shared, images: N, patches: P, dims: d, foldOf };
+  const [training, others] = [shared.subarray(0, N * P * d), shared.subarray(N * P * d)];
+  const data = { projected: training, others, patches: P, dims: d, foldOf };
   const banks = await buildBanks(data, { ...settings, rows, compute, onBuilt });
   await compute.close();
   expect(built).toBe(6);
