@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { warningSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
+import { featureNames } from './kernels/readable-features.js';
 import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
 import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
 
@@ -21,8 +22,13 @@ export const partNames = [
   'position-means',
   'position-scales',
   'held-out-distances',
+  'classifier-weights',
+  'risk-background',
 ] as const;
 export type PartName = (typeof partNames)[number];
+
+const area = z.number().min(0).max(1);
+const featureValues = z.array(z.number()).length(featureNames.length);
 
 /** `key` names the object, so that a version with another threshold can share the parts of the one before. */
 const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema, bytes: count });
@@ -66,6 +72,30 @@ export const bundleSchema = z.strictObject({
     topFraction: z.number().positive(),
     /** Blur of the anomaly map, in pixels of the model input. */
     mapSigma: z.number().positive(),
+  }),
+  /** The good/defect classifier: the defect's log odds are the part classifier-weights · embedding + bias. */
+  classifier: z.strictObject({
+    bias: z.number(),
+    /** Of images that a fit without them judged. */
+    auroc: area,
+    /** `auroc` is below 0.8. */
+    weak: z.boolean(),
+    /** What risk and classifier learned defects from, and from how many images. */
+    defects: z.enum(['labelled', 'synthetic']),
+    count,
+    ridge: z.number().positive(),
+  }),
+  /** The risk of a defect: a logistic regression of the readable features, in the order of `featureNames`. */
+  risk: z.strictObject({
+    auroc: area,
+    weights: featureValues,
+    bias: z.number(),
+    means: featureValues,
+    scales: featureValues,
+    /** Medians of good images. */
+    usual: featureValues,
+    /** Good images in the part risk-background. */
+    background: count,
   }),
   parts: z.record(z.enum(partNames), partSchema),
   /** `<folder>/<n>.jpg` is image n at model size; sizes are those of the upright originals. */

@@ -92,7 +92,14 @@ describe('fit', () => {
   });
 
   test('reports its progress phase by phase to the end', () => {
-    expect([...new Set(reports.map(({ phase }) => phase))]).toEqual(['reading', 'features', 'bank', 'writing']);
+    expect([...new Set(reports.map(({ phase }) => phase))]).toEqual([
+      'reading',
+      'features',
+      'synthetic defects',
+      'bank',
+      'classifier',
+      'writing',
+    ]);
     for (const { phase } of reports) {
       const ofPhase = reports.filter((report) => report.phase === phase);
       expect(ofPhase.map(({ done }) => done)).toEqual(ofPhase.map((_, done) => done));
@@ -323,16 +330,17 @@ describe('score', () => {
 });
 
 describe('evaluate', () => {
-  const evaluate = (directory = folder) => evaluateBundle({ directory, bundle: loaded, scorer, concurrency: 4 });
+  const evaluate = (directory = folder) => evaluateBundle({ directory, bundle: loaded, scorer, compute });
 
   test('tells good from scratched plates', async () => {
-    const progress: number[] = [];
-    const report = (done: number, total: number) => progress.push(done, total);
+    const progress: string[] = [];
+    const report = ({ phase, done, total }: { phase: string; done: number; total: number }) =>
+      progress.push(`${phase} ${done}/${total}`);
     const evaluation = await evaluateBundle({
       directory: folder,
       bundle: loaded,
       scorer,
-      concurrency: 4,
+      compute,
       progress: report,
     });
     expect(evaluation).toMatchObject({
@@ -348,7 +356,8 @@ describe('evaluate', () => {
     expect(evaluation).toMatchObject({ missRate: 0, threshold: bundle.threshold });
     expect(evaluation.perDefect).toEqual({ scratch: { images: 8, imageAuroc: 1, missRate: 0 } });
     expect(evaluation.imagesPerSecond).toBeGreaterThan(0);
-    expect(progress.slice(-2)).toEqual([16, 16]);
+    expect(progress.slice(15, 17)).toEqual(['scoring 16/16', 'features 1/16']);
+    expect(progress.at(-1)).toBe('features 16/16');
   });
 
   test('leaves out what cannot be had', async () => {
