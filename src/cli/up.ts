@@ -22,25 +22,27 @@ export const up = defineCommand(
     await withConnection(options, async (connection) => {
       const pools = startPools(runnableStages, connection);
       remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
+      const ending = new AbortController();
       let reconciling = Promise.resolve();
       reconcileAgain = () => {
-        reconciling = reconciling.then(() => reconcileOnce(connection));
+        reconciling = reconciling.then(() => reconcileOnce(connection, ending.signal));
       };
       reconcileAgain();
       await untilAskedToEnd();
-      await pools.close();
+      ending.abort();
+      await Promise.all([reconciling, pools.close()]);
     });
   } finally {
     await embedded?.stop();
   }
 });
 
-async function reconcileOnce({ producer, logger }: Connection): Promise<void> {
+async function reconcileOnce({ producer, logger }: Connection, signal: AbortSignal): Promise<void> {
   try {
-    const report = await reconcile(producer);
+    const report = await reconcile(producer, { signal });
     logger.info(report, 'reconciled');
     if (report.enqueued + report.failed > 0) remark(describeReconcile(report));
   } catch (error) {
-    logger.error({ err: error }, 'reconcile failed');
+    if (!signal.aborted) logger.error({ err: error }, 'reconcile failed');
   }
 }
