@@ -1,6 +1,7 @@
 import { reconcile } from '../producer/reconcile.js';
 import { runnableStages } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
+import { isS3Url } from '../shared/store/s3-client.js';
 import { startPools } from '../workers/pools.js';
 import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
@@ -15,7 +16,7 @@ export const up = defineCommand(
   let reconcileAgain = () => {};
   const { store, logger } = await openSession(options);
   const embedded =
-    process.env.REDIS_URL === undefined
+    !process.env.REDIS_URL && !isS3Url(store.url) // S3 without REDIS_URL is refused by withConnection
       ? await startEmbeddedRedis(store.url, { logger, onRestart: () => reconcileAgain() })
       : undefined;
   try {

@@ -25,7 +25,7 @@ export interface ReconcileReport {
   busy: number;
   /** Only collected for a fit. */
   collected: number;
-  /** Of a camera without a product or a product without an active bundle. */
+  /** Of a camera without a product or a product without a readable active bundle. */
   unassigned: number;
 }
 type Outcome = Exclude<keyof ReconcileReport, 'images'>;
@@ -103,7 +103,7 @@ function createVersionLookup(producer: Producer): (camera: string) => Promise<Ve
       const all = new Set([active, ...(await listVersions(producer.store, product))]);
       return { product, active, all: [...all] };
     } catch (error) {
-      if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND'].includes(codeOf(error))) return undefined;
+      if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND', 'BUNDLE_DAMAGED'].includes(codeOf(error))) return undefined;
       throw error;
     }
   };
