@@ -16,6 +16,9 @@ import { explainImage } from '../workers/explain-image.js';
 import { startPools } from '../workers/pools.js';
 import { remark } from './command-line.js';
 
+/** The bench measures the bundle's own classifier. */
+const classifiers = new Map<string, never>();
+
 /** What every run of the bench shares. */
 export interface Setup {
   product: string;
@@ -47,7 +50,11 @@ export async function runKernels({ config, bundle }: Setup, plates: Uint8Array[]
     const image = await scorer.score(bytes, bundle);
     if (policy === 'flagged' && image.scored.verdict === 'good') return;
     await scorer.draw(image, bundle);
-    await explainImage(image.scored, packWork(image), 'gradcam.npy', bundle, compute);
+    await explainImage(image.scored, packWork(image), 'gradcam.npy', bundle, {
+      compute,
+      classifiers,
+      maxLoadedBundles,
+    });
   };
   await pMap(plates.slice(0, 4 * config.threads), inspectPlate); // loads the networks in every thread
   const run = await timed(plates.length, async () => {
@@ -69,7 +76,7 @@ export async function runPipeline(
   const queues = openQueues(redisUrl, config.queue, logger);
   const puts = { count: 0 };
   const store = countingPuts(await openStore(storeUrl), puts);
-  const pools = startPools(stageNames, { store, queues, config, logger });
+  const pools = startPools(stageNames, { store, queues, config, logger, classifiers });
   const send = async (plate: Uint8Array[], camera: string) => {
     const producer = createProducer(store, queues, { ...config, cameras: { [camera]: { product } } });
     const from = await lastEventId(queues);

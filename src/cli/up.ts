@@ -2,6 +2,7 @@ import { reconcile } from '../producer/reconcile.js';
 import { cleanStore } from '../producer/retention.js';
 import { stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
+import { loadClassifiers } from '../shared/load-classifiers.js';
 import { isS3Url } from '../shared/store/s3-client.js';
 import { startPools } from '../workers/pools.js';
 import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
@@ -22,7 +23,8 @@ export const up = defineCommand(
       : undefined;
   try {
     await withConnection(options, async (connection) => {
-      const pools = startPools(stageNames, connection);
+      const classifiers = await loadClassifiers(connection.config);
+      const pools = startPools(stageNames, { ...connection, classifiers });
       remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
       const ending = new AbortController();
       let reconciling = Promise.resolve();
