@@ -19,7 +19,7 @@ export interface Compute {
   readonly threads: number;
   /** Runs a task in the next free thread. ArrayBuffers in `transfer` are moved, SharedArrayBuffers shared, the rest copied. */
   run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, transfer?: ArrayBuffer[]): Promise<Output>;
-  /** Waits for running tasks and ends the threads. */
+  /** Waits for all tasks and ends the threads. Must come before the process ends: native code aborts where it is cut off. */
   close(): Promise<void>;
 }
 
@@ -29,23 +29,34 @@ export interface ComputeOptions {
 }
 
 export function createCompute({ threads }: ComputeOptions): Compute {
-  const pool = new Piscina({ minThreads: threads, maxThreads: threads, closeTimeout: 60_000 });
-  return {
-    threads,
-    async run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, transferList: ArrayBuffer[] = []) {
-      const answer: Answer<Output> = await pool.run(input, { filename: task.file, name: 'default', transferList });
-      if ('failure' in answer) {
-        const { code, message, ...options } = answer.failure;
-        throw new PatchlineError(code, message, options);
-      }
-      return answer.value;
-    },
-    close: () => pool.close(),
-  };
+  const pool = new Piscina({ minThreads: threads, maxThreads: threads });
+  const running = new Set<Promise<unknown>>();
+
+  async function run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, transferList: ArrayBuffer[] = []) {
+    const answer: Promise<Answer<Output>> = pool.run(input, { filename: task.file, name: 'default', transferList });
+    running.add(answer);
+    try {
+      return unwrap(await answer);
+    } finally {
+      running.delete(answer);
+    }
+  }
+  async function close(): Promise<void> {
+    // A thread that ends amid native work takes the process with it, and piscina's own close() waits for some tasks only.
+    while (running.size > 0) await Promise.allSettled(running);
+    await pool.destroy();
+  }
+  return { threads, run, close };
 }
 
 /** PatchlineErrors lose their class and code between threads, so they travel as values. */
 type Answer<Output> = { value: Output } | { failure: { code: ErrorCode; message: string } & ErrorOptions };
+
+function unwrap<Output>(answer: Answer<Output>): Output {
+  if ('value' in answer) return answer.value;
+  const { code, message, ...options } = answer.failure;
+  throw new PatchlineError(code, message, options);
+}
 
 /** Makes a handler the default export of a thread's file. `transfer` names the buffers of the output that are moved, not copied. */
 export function inThread<Input, Output>(

@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -120,11 +121,32 @@ test('metadata survives a copy of the directory', async () => {
   await rm(copy, { recursive: true });
 });
 
+/** Lets four processes work on the store at once; what each reports. */
+async function inProcesses(task: 'claim' | 'churn', count: number): Promise<number[]> {
+  const start = (name: string) => fork(racer, [root, name, `${count}`, task], { execArgv: [] });
+  const children = ['p', 'q', 'r', 's'].map(start);
+  await Promise.all(children.map((child) => once(child, 'message')));
+  const reports = children.map(async (child) => {
+    let report = Number.NaN;
+    child.once('message', (number: number) => {
+      report = number;
+    });
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(0);
+    return report;
+  });
+  for (const child of children) child.send('go');
+  return Promise.all(reports);
+}
+
+test('processes that empty a folder do not disturb those that write into it', async () => {
+  expect(await inProcesses('churn', 1000)).toEqual([1000, 1000, 1000, 1000]);
+  expect(await tree()).toEqual([]);
+});
+
 test('of several processes that race for keys each key has one winner, with its metadata', async () => {
-  const names = ['p', 'q', 'r', 's'];
-  const count = 150;
-  const race = names.map((name) => promisify(execFile)(process.execPath, [racer, root, name, `${count}`]));
-  const won = (await Promise.all(race)).map(({ stdout }) => Number(stdout));
+  const count = 200;
+  const won = await inProcesses('claim', count);
   expect(won.reduce((sum, wins) => sum + wins, 0)).toBe(count);
   expect(Math.max(...won), 'a race in which one process took all shows nothing').toBeLessThan(count);
   for (let i = 0; i < count; i++) {

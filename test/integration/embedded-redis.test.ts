@@ -77,6 +77,12 @@ test('large values and many pipelined commands come back whole', async () => {
   client.disconnect();
 });
 
+test('an answer does not wait for the next tick of the server', async () => {
+  const client = connectRedis((await start()).url, { logger });
+  for (let i = 0; i < 1500; i++) await client.ping(); // at 50 ms or more each the test would run out of time
+  client.disconnect();
+});
+
 test('a killed server comes back on the same port, and then onRestart is called', async () => {
   let restarted: (address: unknown) => void;
   const restart = new Promise((resolve) => {
@@ -123,9 +129,10 @@ test('it can be stopped while it is being started again', async () => {
 
 test('Ctrl-C and a terminating service manager leave it to its parent', async () => {
   const redis = await start();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(redis.pid, signal);
   const client = connectRedis(redis.url, { logger });
-  expect(await client.ping()).toBe('PONG');
+  await client.set('a', '1');
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(redis.pid, signal);
+  expect(await client.get('a')).toBe('1'); // one that was started again would have forgotten it
   client.disconnect();
 });
 

@@ -8,7 +8,8 @@ import { freePort } from '../../src/shared/free-port.js';
 import { compareKeys } from '../../src/shared/store/directory-listing.js';
 import { getJson, listAll, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
-import { getS3Object, listS3 } from '../../src/shared/store/s3-objects.js';
+import { bucketOf } from '../../src/shared/store/s3-client.js';
+import { getS3Object, listS3, putObject } from '../../src/shared/store/s3-objects.js';
 import { type S3Kind, type S3Server, startS3Server } from '../helpers/s3-server.js';
 import { locateService, requireService } from '../helpers/services.js';
 
@@ -322,6 +323,18 @@ function contract(open: () => Promise<Place>, present = true) {
     expect([58, 59]).toContain((await store.get(key))[0]);
   });
 
+  test('after two writers at once, bytes and metadata are those of one of them', async () => {
+    for (let round = 0; round < 40; round++) {
+      const key = `pairs/${round % 4}`;
+      const sizes = [1, 2, 3].map((i) => round * 10 + i);
+      const put = (size: number) => store.put(key, filled(size, 7), size % 2 ? { metadata: { size: `${size}` } } : {});
+      await Promise.all(sizes.map(put));
+      const { size, metadata } = (await store.head(key))!;
+      expect(sizes).toContain(size);
+      expect(metadata).toEqual(size % 2 ? { size: `${size}` } : {});
+    }
+  });
+
   test('writers and deleters of one folder do not disturb each other', async () => {
     const churn = async (name: string) => {
       for (let i = 0; i < 25; i++) {
@@ -432,6 +445,12 @@ describe('objects at any s3:// address', () => {
     }
     expect(urls).toEqual([`${server.url}/${keys[0]}`, `${server.url}/${keys[1]}`]);
     expect(new TextDecoder().decode(await getS3Object(urls[1]!))).toBe(keys[1]);
+    const [, bucket, prefix] = server.url.match(/^s3:\/\/([^/]+)\/(.*)$/)!;
+    for (const key of ['train/', 'train/.hidden', 'train//a']) {
+      await putObject(bucketOf(bucket!), `${prefix}/${key}`, text('from elsewhere'), {});
+    }
+    expect(await keysUnder(store, 'train/')).toEqual(keys.slice(0, 2)); // no other keys than those that can be read
+
     const missing = { code: 'OBJECT_NOT_FOUND', message: expect.stringContaining('train/none') };
     await expect(getS3Object(`${server.url}/train/none`)).rejects.toMatchObject(missing);
   });

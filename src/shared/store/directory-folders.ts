@@ -20,7 +20,8 @@ async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
   } catch (error) {
-    if (!hasCode(error, 'ENOENT')) throw error; // a folder above was removed while this one was made: tried again
+    // A folder above was removed while this one was made, or a file stands in the way: the next write tells which.
+    if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EEXIST')) throw error;
   }
 }
 

@@ -1,8 +1,8 @@
-import type { Dirent } from 'node:fs';
+import type { Dirent, Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isMissing } from './directory-faults.js';
-import { isKey } from './object-store.js';
+import { isKey, isSegment, isWholeKey } from './object-store.js';
 
 export interface KeyRange {
   prefix: string;
@@ -14,11 +14,12 @@ export interface KeyRange {
  * are read, each when its turn comes. `folder` is '' or ends in '/'.
  */
 export async function* keysOf(root: string, range: KeyRange, folder = startOf(range)): AsyncGenerator<string> {
+  if (folder !== '' && !isKey(folder.slice(0, -1))) return; // a prefix such as '../' leads nowhere
   const keys: string[] = [];
   for (const entry of await entriesOf(join(root, folder))) {
     const key = folder + entry.name;
-    if (!isKey(key)) continue;
-    const kind = await kindOf(entry);
+    if (!isSegment(entry.name) || !isWholeKey(key)) continue; // cheaper than isKey: the folder has been checked
+    const kind = entry.isSymbolicLink() ? await kindOfTarget(entry) : kindOf(entry);
     if (kind === 'folder' && mayHold(`${key}/`, range)) keys.push(`${key}/`);
     if (kind === 'file' && holds(key, range)) keys.push(key);
   }
@@ -61,8 +62,9 @@ async function entriesOf(path: string): Promise<Dirent[]> {
   }
 }
 
-async function kindOf(entry: Dirent): Promise<'file' | 'folder' | undefined> {
-  if (!entry.isSymbolicLink()) return entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : undefined;
-  const target = await stat(join(entry.parentPath, entry.name)).catch(() => undefined); // a dangling link is no object
-  return target?.isFile() ? 'file' : target?.isDirectory() ? 'folder' : undefined;
+const kindOf = (entry: Dirent | Stats) => (entry.isFile() ? 'file' : entry.isDirectory() ? 'folder' : undefined);
+
+async function kindOfTarget(link: Dirent) {
+  const target = await stat(join(link.parentPath, link.name)).catch(() => undefined); // a dangling link is no object
+  return target && kindOf(target);
 }

@@ -58,7 +58,7 @@ export interface ObjectStore {
   head(key: string): Promise<ObjectHead | undefined>;
   /** Replaces the metadata of an object and leaves its bytes; in S3 `modifiedAt` becomes the time of this call. */
   setMetadata(key: string, metadata: Record<string, string>): Promise<void>;
-  /** Keys that begin with `prefix`, after `after`, at most `limit` (1 to 1,000, the default). A page may hold fewer. */
+  /** Keys that begin with `prefix`, after `after`, at most `limit` (default 1,000, in S3 never more). A page may hold fewer. */
   list(prefix: string, options?: ListOptions): Promise<ListPage>;
   /** Deletes; an absent key is no error. */
   delete(key: string): Promise<void>;
@@ -75,7 +75,7 @@ export function objectNotFound(url: string, key: string): PatchlineError {
 export async function* listAll(store: ObjectStore, prefix: string): AsyncGenerator<ObjectInfo> {
   let after: string | undefined;
   do {
-    const page = await store.list(prefix, { after });
+    const page = await store.list(prefix, { after, limit: 10_000 }); // a directory reads its names anew for each page
     yield* page.objects;
     after = page.next;
   } while (after !== undefined);
@@ -100,15 +100,16 @@ export async function getJson(store: ObjectStore, key: string): Promise<unknown>
   }
 }
 
-/** Whether every store can hold an object under this key. `redis.json` is where a directory store keeps the queue's address. */
-export function isKey(key: string): boolean {
-  return (
-    encoder.encode(key).length <= 900 &&
-    key !== 'redis.json' &&
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-    !/[\x00-\x1f\x7f\\]|\p{Surrogate}/u.test(key) &&
-    key.split('/').every((segment) => /^[^.]/u.test(segment) && encoder.encode(segment).length <= 240)
-  );
+/** Whether every store can hold an object under this key. */
+export const isKey = (key: string): boolean => isWholeKey(key) && key.split('/').every(isSegment);
+
+/** What must hold of a key beside its segments. `redis.json` is where a directory store keeps the address of its Redis. */
+export const isWholeKey = (key: string): boolean => Buffer.byteLength(key) <= 900 && key !== 'redis.json';
+
+/** Whether a key may have this between its slashes. */
+export function isSegment(name: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+  return /^[^.]/.test(name) && !/[\x00-\x1f\x7f\\]|\p{Surrogate}/u.test(name) && Buffer.byteLength(name) <= 240;
 }
 
 /** Throws KEY_INVALID for a key that one of the stores could not hold as it stands. */

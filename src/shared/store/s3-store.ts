@@ -99,9 +99,12 @@ async function list(
   bucket: Bucket,
   prefix: string,
   start: string,
-  { after, limit }: ListOptions = {},
+  { after, limit = 1000 }: ListOptions = {},
 ): Promise<ListPage> {
-  const page = await listObjects(bucket, prefix + start, { after: after && prefix + after, limit });
+  const page = await listObjects(bucket, prefix + start, {
+    after: after && prefix + after,
+    limit: Math.min(limit, 1000),
+  });
   const inStore = page.objects.map((object) => ({ ...object, key: object.key.slice(prefix.length) }));
   return { objects: inStore.filter(({ key }) => isKey(key)), next: page.next?.slice(prefix.length) };
 }

@@ -1,0 +1,75 @@
+import { type BundleDraft, writeBundle } from '../../src/fit/bundle-writer.js';
+import type { Bundle, PartName } from '../../src/shared/bundle.js';
+import { createRandom } from '../../src/shared/kernels/random.js';
+import { networks, patchVectorLength } from '../../src/shared/networks.js';
+import type { NpyArray } from '../../src/shared/npy.js';
+import type { ObjectStore } from '../../src/shared/store/object-store.js';
+import { float32 } from './arrays.js';
+
+/** A small bundle of made-up numbers: input 64 × 96, 24 patches, 5 training images, 30 bank rows of 8 dimensions. */
+export const madeUp = { images: 5, positions: 24, rows: 30, dims: 8 };
+
+export function madeUpDraft(changes: Partial<BundleDraft> = {}): BundleDraft {
+  const { images, positions, rows, dims } = madeUp;
+  return {
+    schema: 1,
+    product: 'plate',
+    profile: 'fast',
+    score: 'position',
+    seed: 0,
+    network: { kind: 'int8', featureError: null, ...networks.int8 },
+    input: { height: 64, width: 96 },
+    aspect: 1.5,
+    grid: { height: 4, width: 6 },
+    images,
+    patches: images * positions,
+    rows,
+    dims,
+    median: 1,
+    spread: 0.5,
+    threshold: 2,
+    mapQuantile: 0.5,
+    settings: { folds: 5, thresholdFactor: 2, topFraction: 0.03, mapSigma: 4 },
+    formats: ['png'],
+    warnings: [],
+    trainingImages: Array.from({ length: images }, (_, image) => ({ name: `${image}.png`, height: 100, width: 150 })),
+    ...changes,
+  };
+}
+
+export function madeUpArrays(): Record<PartName, NpyArray> {
+  const { images, positions, rows, dims } = madeUp;
+  const random = createRandom(71);
+  const floats = (value: () => number, ...shape: number[]): NpyArray => {
+    const data = float32(
+      shape.reduce((size, length) => size * length),
+      value,
+    );
+    return { dtype: 'float32', shape, data };
+  };
+  return {
+    'projection-matrix': floats(() => 0.03 * random.normal(), patchVectorLength, dims),
+    'projection-bias': floats(random.normal, dims),
+    bank: floats(random.normal, rows, dims),
+    spacing: floats(() => 0.5 + random.uniform(), rows),
+    sources: { dtype: 'int32', shape: [rows], data: random.permutation(images * positions).slice(0, rows) },
+    'position-means': floats(random.uniform, positions),
+    'position-scales': floats(() => 0.1 + random.uniform(), positions),
+    'held-out-distances': floats(random.uniform, images, positions),
+  };
+}
+
+/** Writes the made-up bundle, with other numbers where they are given. */
+export function writeMadeUpBundle(
+  store: ObjectStore,
+  { draft = {}, arrays = {} }: { draft?: Partial<BundleDraft>; arrays?: Partial<Record<PartName, NpyArray>> } = {},
+): Promise<Bundle> {
+  return writeBundle({
+    store,
+    draft: madeUpDraft(draft),
+    arrays: { ...madeUpArrays(), ...arrays },
+    pictures: Array.from({ length: madeUp.images }, (_, image) => Uint8Array.of(image)),
+    activate: true,
+    count: () => () => {},
+  });
+}

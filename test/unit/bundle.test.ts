@@ -1,0 +1,195 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import {
+  activateBundle,
+  activeVersion,
+  type Bundle,
+  bundleCardKey,
+  bundleKey,
+  claimVersion,
+  listBundles,
+  listProducts,
+  partNames,
+  readBundle,
+  trainingPictureKey,
+} from '../../src/shared/bundle.js';
+import { createBundleCache, loadBundle } from '../../src/shared/loaded-bundle.js';
+import { networks } from '../../src/shared/networks.js';
+import { writeNpy } from '../../src/shared/npy.js';
+import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
+import { openStore } from '../../src/shared/store/open-store.js';
+import { expectClose } from '../helpers/arrays.js';
+import { madeUpArrays, writeMadeUpBundle } from '../helpers/bundle.js';
+
+let root: string;
+let store: ObjectStore;
+let bundle: Bundle;
+let count = 0;
+
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'patchline-bundle-'));
+});
+afterAll(() => rm(root, { recursive: true }));
+beforeEach(async () => {
+  store = await openStore(join(root, `${count++}`));
+  bundle = await writeMadeUpBundle(store);
+});
+
+const failure = (code: string, ...texts: string[]) =>
+  expect.objectContaining({ code, message: expect.stringMatching(new RegExp(texts.join('.*'), 's')) });
+const load = () => loadBundle(store, 'plate', 'v1');
+
+test('a bundle is loaded as it was written', async () => {
+  const loaded = await load();
+  const arrays = madeUpArrays();
+  expect(loaded.bundle).toEqual(bundle);
+  expectClose(loaded.scoring.rows, arrays.bank.data as Float32Array);
+  expectClose(loaded.scoring.spacing, arrays.spacing.data as Float32Array);
+  expectClose(loaded.scoring.positionMeans, arrays['position-means'].data as Float32Array);
+  expectClose(loaded.scoring.positionScales, arrays['position-scales'].data as Float32Array);
+  expectClose(loaded.sources, arrays.sources.data as Int32Array);
+  expectClose(loaded.heldOutDistances, arrays['held-out-distances'].data as Float32Array);
+  expect(loaded.scoring.rows.buffer).toBeInstanceOf(SharedArrayBuffer);
+  expectClose(await store.get(trainingPictureKey(bundle, 3)), [3]);
+});
+
+test('its card says what it saw and how it judges', async () => {
+  const card = new TextDecoder().decode(await store.get(bundleCardKey('plate', 'v1')));
+  expect(card).toContain('Product plate, bundle v1');
+  expect(card).toContain('5 good images (png), 150 x 100 pixels');
+  expect(card).toContain('anomalous from a score of 2.000 on');
+  expect(card).toMatch(/Warnings\n {2}none/);
+});
+
+describe('a damaged bundle is refused', () => {
+  test.each(partNames)('%s missing', async (name) => {
+    await store.delete(bundle.parts[name].key);
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, bundle.parts[name].key, 'no such object'));
+  });
+
+  test.each(partNames)('%s cut short', async (name) => {
+    const { key } = bundle.parts[name];
+    const bytes = await store.get(key);
+    await store.put(key, bytes.subarray(0, bytes.length - 4));
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+  });
+
+  test.each(partNames)('%s with one bit turned', async (name) => {
+    const { key } = bundle.parts[name];
+    const bytes = Uint8Array.from(await store.get(key));
+    bytes[bytes.length - 1]! ^= 1;
+    await store.put(key, bytes);
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+  });
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])('%f in the bank, whatever the sha256', async (value) => {
+    const { bank } = madeUpArrays();
+    bank.data[17] = value;
+    const { version } = await writeMadeUpBundle(store, { arrays: { bank } });
+    await expect(loadBundle(store, 'plate', version)).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank', 'not finite'));
+  });
+
+  test('a part of another shape, whatever the sha256', async () => {
+    const { spacing } = madeUpArrays();
+    const shorter = { ...spacing, shape: [29], data: (spacing.data as Float32Array).subarray(0, 29) };
+    const { version } = await writeMadeUpBundle(store, { arrays: { spacing: shorter as typeof spacing } });
+    await expect(loadBundle(store, 'plate', version)).rejects.toEqual(
+      failure('BUNDLE_DAMAGED', 'spacing', '\\(30\\).*\\(29\\)'),
+    );
+  });
+
+  test('bundle.json that is no JSON, or lacks a field', async () => {
+    await store.put(bundleKey('plate', 'v1'), new TextEncoder().encode('{"schema": 1,'));
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bundle.json'));
+    await putJson(store, bundleKey('plate', 'v1'), { ...bundle, threshold: undefined });
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bundle.json', 'threshold'));
+  });
+
+  test('a part that bundle.json does not name', async () => {
+    const { bank: _, ...others } = bundle.parts;
+    await putJson(store, bundleKey('plate', 'v1'), { ...bundle, parts: others });
+    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank'));
+  });
+});
+
+test('another network than the one in models/ is refused', async () => {
+  const network = { ...bundle.network, sha256: networks.float.sha256 };
+  await putJson(store, bundleKey('plate', 'v1'), { ...bundle, network });
+  await expect(load()).rejects.toEqual(failure('BUNDLE_NETWORK_MISMATCH', networks.float.sha256, networks.int8.sha256));
+});
+
+test('a version that is not there', async () => {
+  await expect(loadBundle(store, 'plate', 'v2')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v2', 'plate'));
+  await expect(readBundle(store, 'gear', 'v1')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v1', 'gear'));
+  await expect(activateBundle(store, 'plate', 'v2')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v2'));
+  expect(await activeVersion(store, 'gear')).toBeUndefined();
+  expect(await listBundles(store, 'gear')).toEqual([]);
+});
+
+test('versions count up, the last fitted is active until another is activated', async () => {
+  for (let version = 2; version <= 11; version++) await writeMadeUpBundle(store);
+  const listed = (await listBundles(store, 'plate')).map(({ version }) => version);
+  expect(listed).toEqual(Array.from({ length: 11 }, (_, index) => `v${index + 1}`));
+  expect(await activeVersion(store, 'plate')).toBe('v11');
+  await activateBundle(store, 'plate', 'v3');
+  expect(await activeVersion(store, 'plate')).toBe('v3');
+});
+
+test('fits that run at once get numbers of their own; one that failed leaves a gap', async () => {
+  const versions = await Promise.all(Array.from({ length: 8 }, () => claimVersion(store, 'plate')));
+  expect(new Set(versions).size).toBe(8);
+  expect(versions).not.toContain('v1');
+  const { version } = await writeMadeUpBundle(store);
+  expect(versions).not.toContain(version);
+  expect((await listBundles(store, 'plate')).map((listed) => listed.version)).toEqual(['v1', version]);
+});
+
+test('products are listed in order, also where one name begins like another', async () => {
+  for (const product of ['plate-2', 'plate0', 'gear', 'plat']) await writeMadeUpBundle(store, { draft: { product } });
+  expect((await listProducts(store)).sort()).toEqual(['gear', 'plat', 'plate', 'plate-2', 'plate0']);
+});
+
+describe('the cache', () => {
+  test('loads a bundle once for all who ask', async () => {
+    const cache = createBundleCache(store, 2);
+    const [first, second] = await Promise.all([cache.get('plate', 'v1'), cache.get('plate', 'v1')]);
+    expect(first === second).toBe(true); // toBe itself would print both, which takes long
+  });
+
+  test('drops the least recently used', async () => {
+    for (let version = 2; version <= 3; version++) await writeMadeUpBundle(store);
+    const cache = createBundleCache(store, 2);
+    const first = await cache.get('plate', 'v1');
+    const second = await cache.get('plate', 'v2');
+    expect((await cache.get('plate', 'v1')) === first).toBe(true);
+    await cache.get('plate', 'v3');
+    expect((await cache.get('plate', 'v1')) === first).toBe(true);
+    expect((await cache.get('plate', 'v2')) === second).toBe(false);
+  });
+
+  test('tries again after a failed load', async () => {
+    const { key } = bundle.parts.bank;
+    const bytes = await store.get(key);
+    await store.delete(key);
+    const cache = createBundleCache(store, 2);
+    await expect(cache.get('plate', 'v1')).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank'));
+    await store.put(key, bytes);
+    expect((await cache.get('plate', 'v1')).bundle).toEqual(bundle);
+  });
+});
+
+test('a part may lie in the folder of another version', async () => {
+  const json = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+  await putJson(store, bundleKey('plate', 'v2'), { ...json, version: 'v2', threshold: 3 });
+  const loaded = await loadBundle(store, 'plate', 'v2');
+  expect(loaded.scoring.threshold).toBe(3);
+  expect(loaded.scoring.model.id).toBe((await load()).scoring.model.id);
+});
+
+test('writing the same arrays gives the same bytes', async () => {
+  const again = await writeMadeUpBundle(store);
+  for (const name of partNames) expect(again.parts[name].sha256).toBe(bundle.parts[name].sha256);
+  expect(bundle.parts.bank.bytes).toBe(writeNpy(madeUpArrays().bank).length);
+});
