@@ -1,7 +1,7 @@
 import { type Compute, threadTask } from '../shared/compute.js';
 import { type NetworkKind, readNetwork } from '../shared/networks.js';
 import { readModel, writeModel } from '../shared/onnx/model.js';
-import { type SharedModel, shareModel } from '../shared/onnx/session-cache.js';
+import { shareModel } from '../shared/onnx/session-cache.js';
 import { composePatchGraph, gridOf, type Projection, type Size } from '../shared/patchcore/score-graph.js';
 import { orderedMap } from './ordered-map.js';
 import type { DefectRecipe, PatchInput, PatchOutput } from './patch-thread.js';
@@ -33,7 +33,7 @@ export async function createPatchExtractor(
   { compute, input, maxImageBytes }: ExtractorOptions,
 ): Promise<PatchExtractor> {
   const graph = composePatchGraph(readModel(await readNetwork(kind)).graph, input);
-  const model: SharedModel = shareModel(`patches ${kind} ${input.height} ${input.width}`, writeModel(graph));
+  const model = shareModel(writeModel(graph));
   const run = (image: PatchInput['image']) => compute.run(patchTask, { image, input, model });
   return {
     extract: async (source) => run({ bytes: await source.read(), maxImageBytes }),

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import type { InferenceSession } from 'onnxruntime-node';
 import type { ClassifierSettings, Config } from './config.js';
 import { messageOf, PatchlineError } from './errors.js';
-import { sha256 } from './keys.js';
 import { prepareImage, readImageInput } from './onnx/image-input.js';
 import { type GraphProto, type ModelProto, readModel, writeModel } from './onnx/model.js';
 import { findPooledLinearHead, type PooledLinearHead } from './onnx/pooled-linear-head.js';
@@ -41,7 +40,7 @@ async function loadClassifier(settings: ClassifierSettings): Promise<UserClassif
   requireLayer(model.graph, head, settings.layer);
   const bytes = writeModel(withOutputs(model, [head.layer, head.logits]));
   const classifier: UserClassifier = {
-    model: shareModel(sha256(bytes), bytes),
+    model: shareModel(bytes),
     input,
     layer: head.layer,
     logits: head.logits,
