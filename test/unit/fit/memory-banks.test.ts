@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { snapToGrid } from '../../../src/fit/coreset.js';
-import { buildBanks, foldsOf, noFold } from '../../../src/fit/memory-banks.js';
+import { buildBanks, foldsOf } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
 import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
