@@ -9,6 +9,8 @@ import { createSession } from './onnx/session.js';
 import { shareModel } from './onnx/session-cache.js';
 import { runClassifier, type UserClassifier } from './user-classifier.js';
 
+type MapSize = NonNullable<PooledLinearHead['mapSize']>;
+
 /** For a network that takes any size; the images that it is run on later have the size that the bundle scores. */
 const trialSide = 224;
 
@@ -124,33 +126,32 @@ function defectOf({ classes, channels, weights, bias, activation }: PooledLinear
   };
 }
 
-async function tryOut(
-  bytes: Uint8Array,
-  classifier: UserClassifier,
-  mapSize: PooledLinearHead['mapSize'],
-): Promise<void> {
-  const { height, width } = classifier.input;
-  const [H, W] = [height ?? trialSide, width ?? trialSide];
-  const pixels = Uint8Array.from({ length: H * W * 3 }, (_, i) => (i * 37) % 256);
+async function tryOut(bytes: Uint8Array, classifier: UserClassifier, mapSize?: MapSize): Promise<void> {
+  const { height = trialSide, width = trialSide } = classifier.input;
+  const pixels = Uint8Array.from({ length: height * width * 3 }, (_, i) => (i * 37) % 256);
   const session = await openSession(bytes);
   try {
-    const { shape } = await runClassifier(session, classifier, prepareImage(pixels, H, W, classifier.input));
-    const [, h, w] = shape;
-    const isWhole = height !== undefined && width !== undefined && mapSize?.height === h && mapSize.width === w;
-    if (mapSize && !isWhole) {
-      throw new PatchlineError(
-        'CLASSIFIER_NOT_SUPPORTED',
-        `Expected an AveragePool over the whole of ${classifier.layer}, for an input of fixed size, but it averages over ` +
-          `${mapSize.height} x ${mapSize.width} positions of ${h} x ${w}`,
-      );
-    }
+    if (mapSize) requireWholeMap(session, classifier.layer, mapSize);
+    await runClassifier(session, classifier, prepareImage(pixels, height, width, classifier.input));
   } catch (cause) {
     if (cause instanceof PatchlineError) throw cause;
-    const message = `Expected a network that runs on an image of ${H} x ${W} (height x width) but ${messageOf(cause)}`;
+    const message = `Expected a network that runs on an image of ${height} x ${width} (height x width) but ${messageOf(cause)}`;
     throw new PatchlineError('MODEL_INPUT_MISMATCH', message, { cause });
   } finally {
     await session.release();
   }
+}
+
+/** An AveragePool takes the global average only of a map that is known to have the size of its window. */
+function requireWholeMap({ outputMetadata }: InferenceSession, layer: string, { height, width }: MapSize): void {
+  const metadata = outputMetadata.find(({ name }) => name === layer);
+  const [, , h, w] = metadata?.isTensor ? metadata.shape : [];
+  if (h === height && w === width) return;
+  throw new PatchlineError(
+    'CLASSIFIER_NOT_SUPPORTED',
+    `Expected an AveragePool over the whole of ${layer} but it averages over ${height} x ${width} of ${h} x ${w} positions ` +
+      '(height x width): only a global average can be explained so far',
+  );
 }
 
 async function openSession(bytes: Uint8Array): Promise<InferenceSession> {

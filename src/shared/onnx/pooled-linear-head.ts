@@ -64,8 +64,7 @@ const reshapes = new Set(['Flatten', 'Reshape', 'Squeeze', 'Identity', 'Dropout'
 
 function skipReshapes(graph: IndexedGraph, tensor: string): string {
   const node = graph.makers.get(tensor);
-  const passes = node && reshapes.has(node.opType) && node.output[0] === tensor;
-  return passes ? skipReshapes(graph, node.input[0]!) : tensor;
+  return node && reshapes.has(node.opType) ? skipReshapes(graph, node.input[0]!) : tensor;
 }
 
 const activations: Record<string, PooledLinearHead['activation']> = {
