@@ -29,7 +29,7 @@ export async function explainImage(
   context: ClassifierContext,
 ): Promise<ExplainedImage> {
   const [map, row] = await Promise.allSettled([
-    drawGradcam(work, bundle, context),
+    drawGradcam(work, bundle.bundle.product, async () => bundle.classifier, context),
     extractFeatures(work, scored.patchDistance, context.compute),
   ]);
   const explanations: ChildOutcomes['explanations'] = { gradcam: done, features: done, shap: done };

@@ -28,8 +28,8 @@ const ownClassifierTask = threadTask<OwnClassifierInput, OwnClassifierOutput>(
 
 /** Shows which places speak for a defect. */
 export async function gradcam(data: ExplainingData, context: GradcamContext): Promise<GradcamResult> {
-  const bundle = await context.loadBundle(data.product, data.bundle);
-  const { map, classifier } = await drawGradcam(await readWork(context.store, data), bundle, context);
+  const loadHead = async () => (await context.loadBundle(data.product, data.bundle)).classifier;
+  const { map, classifier } = await drawGradcam(await readWork(context.store, data), data.product, loadHead, context);
   const key = gradcamKey(data.inspectionId);
   await context.store.put(key, map);
   return { key, classifier };
@@ -39,15 +39,17 @@ export async function gradcam(data: ExplainingData, context: GradcamContext): Pr
  * Grad-CAM++ of the defect score of the product's own classifier, else of the bundle's, at the last convolution.
  *
  * @param work the work object, .npz
+ * @param loadHead the bundle's classifier, asked for where the product has none of its own
  * @returns map: .npy, float32 (h, w), signed
  */
 export async function drawGradcam(
   work: Uint8Array,
-  { bundle, classifier }: LoadedBundle,
+  product: string,
+  loadHead: () => Promise<ClassifierHead>,
   { compute, classifiers, maxLoadedBundles }: ClassifierContext,
 ): Promise<{ map: Uint8Array; classifier: Classification }> {
-  const own = classifiers.get(bundle.product);
-  if (!own) return await drawByHead(work, classifier, compute);
+  const own = classifiers.get(product);
+  if (!own) return await drawByHead(work, await loadHead(), compute);
   const { map, ...output } = await compute.run(ownClassifierTask, { work, classifier: own, maxLoadedBundles });
   return { map, classifier: { ...output, weak: false } }; // how well it tells images apart is its owner's knowledge
 }
