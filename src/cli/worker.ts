@@ -1,7 +1,7 @@
 import { Argument } from 'commander';
 import { type RunnableStage, runnableStages } from '../shared/contracts.js';
 import { startPools } from '../workers/pools.js';
-import { type CommonOptions, defineCommand, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';
 
 export const worker = defineCommand(
@@ -13,6 +13,7 @@ export const worker = defineCommand(
   .action(async (stages: RunnableStage[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
       const pools = startPools(stages, connection);
+      answer(options, { stages }, []);
       remark(`working on ${stages.join(', ')}`);
       await untilAskedToEnd();
       await pools.close();
