@@ -3,9 +3,10 @@ import { cleanStore } from '../producer/retention.js';
 import { stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { loadClassifiers } from '../shared/load-classifiers.js';
+import { shownAddress } from '../shared/redis-ping.js';
 import { isS3Url } from '../shared/store/s3-client.js';
 import { startPools } from '../workers/pools.js';
-import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
 import { describeReconcile } from './reconcile.js';
 
@@ -25,7 +26,9 @@ export const up = defineCommand(
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
       const pools = startPools(stageNames, { ...connection, classifiers });
-      remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
+      const queues = shownAddress(connection.queues.url);
+      answer(options, { store: store.url, queues }, []);
+      remark(`ready: ${store.url}, queues at ${queues}`);
       const ending = new AbortController();
       let reconciling = Promise.resolve();
       reconcileAgain = () => {

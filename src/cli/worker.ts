@@ -2,7 +2,7 @@ import { Argument } from 'commander';
 import { type Stage, stageNames } from '../shared/contracts.js';
 import { loadClassifiers } from '../shared/load-classifiers.js';
 import { startPools } from '../workers/pools.js';
-import { type CommonOptions, defineCommand, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';
 
 export const worker = defineCommand(
@@ -15,6 +15,7 @@ export const worker = defineCommand(
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
       const pools = startPools(stages, { ...connection, classifiers });
+      answer(options, { stages }, []);
       remark(`working on ${stages.join(', ')}`);
       await untilAskedToEnd();
       await pools.close();

@@ -138,9 +138,11 @@ function applyEnvironment(values: Values, environment: Environment): string[] {
     const path = known.get(variable);
     if (!path) unknown.push(variable);
     else {
-      const [group, leaf] = path;
-      if (leaf === undefined) values[group!] = text;
-      else values[group!] = { ...(isValues(values[group!]) ? (values[group!] as Values) : {}), [leaf]: text };
+      const [group, leaf] = path as [string, string?];
+      const settings = values[group] ?? {};
+      if (leaf === undefined) values[group] = text;
+      else if (isValues(settings)) values[group] = { ...settings, [leaf]: text };
+      // else the file has something in the place of these settings, which is reported as its fault
     }
   }
   return unknown;

@@ -93,7 +93,7 @@ beforeAll(async () => {
   await damagedBundles();
   up = startCommand(['up'], env);
   await up.printed('ready:');
-}, 120_000);
+});
 afterAll(async () => {
   up.child.kill('SIGTERM');
   expect(await up.ended, up.stderr()).toBe(0);

@@ -89,7 +89,7 @@ beforeAll(async () => {
   expect(results.map(({ imageKey }) => imageKey)).toEqual(paths);
   expect(new Set(results.map(({ verdict }) => verdict))).toEqual(new Set(['good', 'anomalous']));
   inspected = byFile(results);
-}, 120_000);
+});
 afterAll(() => rm(root, { recursive: true, force: true }));
 
 describe.each(transportKinds())('the pipeline on $name', ({ open, workersApart }) => {
@@ -117,7 +117,7 @@ describe.each(transportKinds())('the pipeline on $name', ({ open, workersApart }
     await run(fitFrom(images), env);
     await transport.startWorkers();
     first = (await ingest('test', '--wait')).results;
-  }, 120_000);
+  });
   afterAll(() => transport?.remove());
 
   test('ends with the results that inspect gives', async () => {
