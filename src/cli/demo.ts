@@ -57,7 +57,7 @@ export const demo = defineCommand(
     const queues = openQueues(redis.url, session.config.queue, session.logger);
     try {
       await learn(session);
-      const pools = startPools(stageNames, { ...session, queues });
+      const pools = startPools(stageNames, { ...session, queues, classifiers: new Map() });
       const line = await inspectLine({ ...session, queues }, options);
       answer(options, summaryOf(line), tableOf(line));
       if (!options.exit) {
@@ -115,7 +115,7 @@ interface Line {
 }
 
 /** Sends the plates one after the other and prints a line for each result. */
-async function inspectLine(options: PoolOptions, { images }: DemoOptions): Promise<Line> {
+async function inspectLine(options: Omit<PoolOptions, 'classifiers'>, { images }: DemoOptions): Promise<Line> {
   const { store, queues, config, logger } = options;
   const producer = createProducer(store, queues, config);
   const sent = new Map<string, { defect: string | null; sentAt: number }>();

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { Tensor } from 'onnxruntime-node';
 import { messageOf } from '../shared/errors.js';
 import { median } from '../shared/kernels/quantile.js';
-import { type NetworkKind, networks, readNetwork } from '../shared/networks.js';
+import { type NetworkName, networks, readNetwork } from '../shared/networks.js';
 import { createSession } from '../shared/onnx/session.js';
 import { assertNoEviction, connectRedis, findRedis } from '../shared/redis.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
@@ -57,13 +57,13 @@ async function checkRedis({ store, logger }: Session): Promise<string> {
 const timedRuns = 15;
 
 /** Median time of one network over 224 × 224 pixels on one thread, ms. */
-async function timeNetwork(kind: NetworkKind): Promise<number> {
-  const session = await createSession(await readNetwork(kind));
+async function timeNetwork(name: NetworkName): Promise<number> {
+  const session = await createSession(await readNetwork(name));
   const image = new Tensor('float32', new Float32Array(3 * 224 * 224).fill(0.45), [1, 3, 224, 224]);
   const times: number[] = [];
   for (let run = 0; run < timedRuns; run++) {
     const startedAt = performance.now();
-    await session.run({ image }, ['features']);
+    await session.run({ image });
     times.push(performance.now() - startedAt);
   }
   await session.release();
@@ -81,12 +81,12 @@ export const doctor = defineCommand(
     await examine('store', () => checkStore(session.store)),
     await examine('redis', () => checkRedis(session)),
   ];
-  const times: Partial<Record<NetworkKind, number>> = {};
-  for (const kind of Object.keys(networks) as NetworkKind[]) {
+  const times: Partial<Record<NetworkName, number>> = {};
+  for (const name of Object.keys(networks) as NetworkName[]) {
     findings.push(
-      await examine(`network ${kind}`, async () => {
-        times[kind] = await timeNetwork(kind);
-        return `${networks[kind].file} is intact, ${times[kind].toFixed(1)} ms an image of 224 × 224 on one thread`;
+      await examine(`network ${name}`, async () => {
+        times[name] = await timeNetwork(name);
+        return `${networks[name].file} is intact, ${times[name].toFixed(1)} ms an image of 224 × 224 on one thread`;
       }),
     );
   }

@@ -10,10 +10,12 @@ const percent = (rate: number | null): string => (rate === null ? 'unknown' : `$
 const area = (value: number | null): string => (value === null ? 'unknown' : value.toFixed(4));
 
 function describe(evaluation: Evaluation): string[] {
-  const { product, bundle, images, imageAuroc, pixelAuroc, aupro, f1Max, threshold } = evaluation;
+  const { product, bundle, images, imageAuroc, pixelAuroc, aupro, f1Max, classifierAuroc, riskAuroc, threshold } =
+    evaluation;
   return [
     `${product} ${bundle}: ${images} images, ${evaluation.imagesPerSecond.toFixed(1)} a second`,
     `image AUROC ${area(imageAuroc)}, pixel AUROC ${area(pixelAuroc)}, AUPRO (30 %) ${area(aupro)}, largest F1 ${area(f1Max)}`,
+    `classifier AUROC ${area(classifierAuroc)}, risk AUROC ${area(riskAuroc)}`,
     `at the bundle's threshold ${threshold.toFixed(3)}: false alarms ${percent(evaluation.falseAlarmRate)}, misses ${percent(evaluation.missRate)}`,
     ...Object.entries(evaluation.perDefect).map(
       ([defect, { images: count, missRate, imageAuroc: auroc }]) =>
@@ -40,8 +42,8 @@ export const evaluate = defineCommand(
         directory,
         bundle,
         scorer,
-        concurrency: 2 * compute.threads,
-        progress: (done, total) => phases.report({ phase: 'scoring', done, total }),
+        compute,
+        progress: phases.report,
       });
       phases.stop();
       answer(options, evaluation, describe(evaluation));

@@ -1,6 +1,12 @@
 import { Option } from 'commander';
 import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
-import { directoryImages, storeImages, type TrainingSource } from '../fit/training-images.js';
+import {
+  directoryDefects,
+  directoryImages,
+  storeDefects,
+  storeImages,
+  type TrainingSource,
+} from '../fit/training-images.js';
 import { productOf } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
@@ -33,7 +39,7 @@ interface FitOptions extends CommonOptions {
 
 export const fit = defineCommand(
   'fit [images]',
-  'Learn a bundle for a product from good images: a folder (train/good, or the images in it), an s3:// prefix, or the originals of a camera.',
+  'Learn a bundle for a product from good images: a folder (train/good, or the images in it; defects in train/<defect> if there are any), an s3:// prefix laid out like it, or the originals of a camera.',
   'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31',
 )
   .option('--product <name>', 'what is inspected (with --camera: by default what the camera is configured for)')
@@ -47,8 +53,9 @@ export const fit = defineCommand(
   .option('--no-activate', 'do not inspect new images with it yet')
   .action(async (path: string | undefined, options: FitOptions) => {
     const session = await openSession(options);
-    const { product, images } = await chooseImages(path, options, session);
-    const bundle = await fitWith(session, { product, images, ...options });
+    const chosen = await chooseImages(path, options, session);
+    const { product } = chosen;
+    const bundle = await fitWith(session, { ...options, ...chosen });
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
   });
@@ -56,6 +63,7 @@ export const fit = defineCommand(
 interface Chosen {
   product: string;
   images: TrainingSource[];
+  defects?: TrainingSource[];
 }
 
 async function chooseImages(path: string | undefined, options: FitOptions, session: Session): Promise<Chosen> {
@@ -71,8 +79,11 @@ async function chooseImages(path: string | undefined, options: FitOptions, sessi
       throw new PatchlineError('ARGUMENT_INVALID', 'Expected --from and --to with --camera only');
     }
     const product = assertProductName(options.product);
-    const images = path!.startsWith('s3://') ? await storeImages(await openStore(path!)) : await directoryImages(path!);
-    return { product, images };
+    if (!path!.startsWith('s3://')) {
+      return { product, images: await directoryImages(path!), defects: await directoryDefects(path!) };
+    }
+    const store = await openStore(path!);
+    return { product, images: await storeImages(store), defects: await storeDefects(store) };
   }
   assertCameraName(camera);
   const product = assertProductName(options.product ?? (await productOf(session.store, session.config, camera)));
@@ -90,19 +101,20 @@ function assertProductName(product: string | undefined): string {
   );
 }
 
-type FitWith = Pick<FitSettings, 'product' | 'images' | 'network' | 'seed' | 'activate'>;
+type FitWith = Pick<FitSettings, 'product' | 'images' | 'defects' | 'network' | 'seed' | 'activate'>;
 
 /** Fits in the threads of this process, with progress on a terminal. */
 export async function fitWith({ store, config, logger }: Session, settings: FitWith): Promise<Bundle> {
   const compute = createCompute({ threads: config.threads });
   const phases = createPhases();
   try {
-    const { product, images, network, seed, activate } = settings;
+    const { product, images, defects, network, seed, activate } = settings;
     const { maxImageBytes } = config.limits;
     const progress = phases.report;
     return await fitBundle({
       product,
       images,
+      defects,
       network,
       seed,
       activate,

@@ -3,14 +3,16 @@ import { join } from 'node:path';
 import pMap from 'p-map';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { readCameraFile } from '../producer/ingest.js';
-import { type Compute, createCompute } from '../shared/compute.js';
+import { createCompute } from '../shared/compute.js';
 import type { FailedResult, Inspection, InspectionResult, ScoredResult } from '../shared/contracts.js';
 import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
 import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
+import { loadClassifiers } from '../shared/load-classifiers.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, packWork, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import { explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
+import type { ClassifierContext } from '../workers/gradcam.js';
 import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
 import { createProgress } from './progress.js';
 import { describeResult } from './result-lines.js';
@@ -37,11 +39,13 @@ export const inspect = defineCommand(
     });
     try {
       const bundle = await loadBundle(store, options.product, version);
+      const classifiers = await loadClassifiers(config);
+      const classifier = { compute, classifiers, maxLoadedBundles: config.maxLoadedBundles };
       const progress = createProgress('inspecting', images.length);
       const results = await pMap(
         images,
         async (image) => {
-          const result = await inspectImage(image, { session, compute, scorer, bundle, out: options.out });
+          const result = await inspectImage(image, { session, classifier, scorer, bundle, out: options.out });
           progress.tick();
           return result;
         },
@@ -57,7 +61,7 @@ export const inspect = defineCommand(
 
 interface Inspector {
   session: Session;
-  compute: Compute;
+  classifier: ClassifierContext;
   scorer: Scorer;
   bundle: LoadedBundle;
   out: string | undefined;
@@ -83,12 +87,12 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
   }
 }
 
-async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, compute, bundle, out }: Inspector) {
+async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, classifier, bundle, out }: Inspector) {
   const scoredInspection = { ...inspection, scored: image.scored };
   const explained = isExplained(scoredInspection);
   if (!explained) return await write(joinResult(scoredInspection, undefined), {}, out);
   const key = gradcamKey(inspection.inspectionId);
-  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, compute);
+  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, classifier);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
   const files = {
     'anomaly-map.npy': anomalyMap,

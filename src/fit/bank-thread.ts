@@ -8,16 +8,16 @@ import { type Bank, composeSearchGraph } from '../shared/patchcore/score-graph.j
 import { selectCoreset, snapToGrid } from './coreset.js';
 import { spacingOf } from './spacing.js';
 
-/** Builds a memory bank from some training images and measures others against it. N images, P patches, d dimensions. */
+/** Builds a memory bank from some training images and measures others against it. S images, P patches, d dimensions. */
 export interface BankInput {
-  /** (N, P, d) in shared memory */
+  /** (S, P, d) in shared memory */
   projected: Float32Array;
   patches: number;
   dims: number;
   /** Images whose patches the bank is chosen from. */
   images: number[];
-  /** Images to measure; none for the bank that goes into the bundle. */
-  heldOut: number[];
+  /** Images to measure. */
+  measured: number[];
   /** Rows wanted. */
   rows: number;
   seed: number;
@@ -30,8 +30,8 @@ export interface BankOutput {
   spacing: Float32Array;
   /** (M) image · P + patch of each row */
   sources: Int32Array;
-  /** (held-out images, P) */
-  heldOutDistances: Float32Array;
+  /** (measured images, P) */
+  distances: Float32Array;
 }
 
 /** Rows are chosen in a random projection to so many dimensions: the same quality as in all of them, at less cost. */
@@ -47,15 +47,10 @@ export default inThread<BankInput, BankOutput>(
       rows.set(projected.subarray(source * dims, (source + 1) * dims), row * dims);
     });
     const spacing = await spacingOf(rows, dims, input.images.length * input.patches);
-    const heldOutDistances = await measureHeldOut(input, { rows, spacing, dims });
-    return { rows, spacing, sources, heldOutDistances };
+    const distances = await measure(input, { rows, spacing, dims });
+    return { rows, spacing, sources, distances };
   },
-  ({ rows, spacing, sources, heldOutDistances }) => [
-    rows.buffer,
-    spacing.buffer,
-    sources.buffer,
-    heldOutDistances.buffer,
-  ],
+  ({ rows, spacing, sources, distances }) => [rows.buffer, spacing.buffer, sources.buffer, distances.buffer],
 );
 
 async function selectSources({ projected, patches, dims, images, rows, seed }: BankInput): Promise<Int32Array> {
@@ -86,12 +81,12 @@ function composeProjection(projection: Float32Array, dims: number): Uint8Array {
   return writeModel(graph.build());
 }
 
-async function measureHeldOut({ projected, patches, heldOut }: BankInput, bank: Bank): Promise<Float32Array> {
-  const distances = new Float32Array(heldOut.length * patches);
-  if (heldOut.length === 0) return distances;
+async function measure({ projected, patches, measured }: BankInput, bank: Bank): Promise<Float32Array> {
+  const distances = new Float32Array(measured.length * patches);
+  if (measured.length === 0) return distances;
   const session = await createSession(writeModel(composeSearchGraph(patches, bank)));
   const length = patches * bank.dims;
-  for (const [index, image] of heldOut.entries()) {
+  for (const [index, image] of measured.entries()) {
     const vectors = projected.slice(image * length, (image + 1) * length);
     const results = await session.run({ projected: new Tensor('float32', vectors, [patches, bank.dims]) });
     distances.set(results.distances!.data as Float32Array, index * patches);

@@ -1,4 +1,6 @@
 import type { Bundle } from '../shared/bundle.js';
+import { featureNames } from '../shared/kernels/readable-features.js';
+import { weakAuroc } from './classifier-head.js';
 
 /** The card of a bundle: what it learned from and what to expect of it, as plain text. */
 export function describeBundle(bundle: Bundle): string {
@@ -16,6 +18,9 @@ export function describeBundle(bundle: Bundle): string {
     `  An image is anomalous from a score of ${threshold.toFixed(3)} on: severity 100`,
     `  Good images that it had not seen: median ${median.toFixed(3)} (severity 0), one in six above ${(median + spread).toFixed(3)}`,
     '',
+    'What it learned about defects',
+    ...defectLines(bundle).map((line) => `  ${line}`),
+    '',
     'What to expect',
     ...expectations(images).map((line) => `  ${line}`),
     '',
@@ -31,6 +36,20 @@ function sizesOf({ training }: Bundle): string {
     return least === largest ? `${least}` : `${least} to ${largest}`;
   };
   return `${range(training.images.map(({ width }) => width))} x ${range(training.images.map(({ height }) => height))} pixels`;
+}
+
+function defectLines({ classifier, risk }: Bundle): string[] {
+  const origin = classifier.defects === 'labelled' ? 'labelled images of defects' : 'defects made up on good images';
+  const weakness = (seen: string) => `Weak: ${seen} hardly tells them from good images; take it with care`;
+  const weights = featureNames.map((name, j) => `${name} ${risk.weights[j]!.toFixed(2)}`);
+  return [
+    `From ${classifier.count} ${origin}, judged by models that had not seen them`,
+    `Classifier of the whole image: AUROC ${classifier.auroc.toFixed(3)}`,
+    ...(classifier.weak ? [weakness('what the network sees in a whole image')] : []),
+    `Risk by the five readable features: AUROC ${risk.auroc.toFixed(3)}`,
+    ...(risk.auroc < weakAuroc ? [weakness('what the features say')] : []),
+    `Weights in the risk, near 0 for a feature that says nothing here: ${weights.join(', ')}`,
+  ];
 }
 
 function expectations(images: number): string[] {

@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
+import { type Compute, threadTask } from '../shared/compute.js';
 import { aupro } from '../shared/kernels/aupro.js';
 import { auroc } from '../shared/kernels/auroc.js';
 import { f1Max } from '../shared/kernels/f1-max.js';
-import type { LoadedBundle } from '../shared/loaded-bundle.js';
+import { logOdds } from '../shared/kernels/logistic-regression.js';
+import type { ClassifierHead, LoadedBundle } from '../shared/loaded-bundle.js';
 import type { Scorer } from '../shared/patchcore/scorer.js';
 import { type LabelledImage, labelledImages, readMask } from './labelled-images.js';
 import { orderedMap } from './ordered-map.js';
+import type { ReadableFeaturesInput } from './readable-features-thread.js';
 import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
 
 /** How well a bundle tells good images from bad ones. null where a figure cannot be had: one class only, or no masks. */
@@ -20,10 +23,14 @@ export interface Evaluation {
   /** Per-region overlap up to a false positive rate of 0.3. */
   aupro: number | null;
   f1Max: number | null;
+  /** Of the good/defect classifier and of the risk model, which learned from other defects than these. */
+  classifierAuroc: number | null;
+  riskAuroc: number | null;
   threshold: number;
   /** Shares of good images flagged and of defects not flagged, at the bundle's threshold. */
   falseAlarmRate: number | null;
   missRate: number | null;
+  /** Scored. */
   imagesPerSecond: number;
   /** Each kind of defect against the good images. */
   perDefect: Record<string, { images: number; imageAuroc: number | null; missRate: number | null }>;
@@ -36,15 +43,18 @@ export interface EvaluateOptions {
   directory: string;
   bundle: LoadedBundle;
   scorer: Scorer;
-  /** Images scored at once: twice the threads keeps them busy. */
-  concurrency: number;
-  progress?: (done: number, total: number) => void;
+  compute: Compute;
+  progress?: (state: { phase: 'scoring' | 'features'; done: number; total: number }) => void;
 }
 
 interface Judged {
   image: LabelledImage;
   score: number;
   isFlagged: boolean;
+  /** Of a defect, by the classifier. */
+  logOdds: number;
+  /** What the risk model needs to see. */
+  readable: ReadableFeaturesInput;
   /** (H, W) */
   anomalyMap: Float32Array;
   /** (H, W); undefined where nobody knows the defect's pixels */
@@ -57,6 +67,7 @@ export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluati
   const startedAt = performance.now();
   const { judged, skipped } = await judgeAll(options);
   const seconds = (performance.now() - startedAt) / 1000;
+  const riskLogOdds = await judgeRisks(judged, options);
   const good = judged.filter(({ image }) => image.defect === null);
   const bad = judged.filter(({ image }) => image.defect !== null);
   const defects = [...new Set(bad.map(({ image }) => image.defect!))];
@@ -65,6 +76,11 @@ export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluati
     bundle: bundle.version,
     images: judged.length,
     imageAuroc: imageAuroc(judged),
+    classifierAuroc: auroc(
+      judged.map(({ logOdds }) => logOdds),
+      labelsOf(judged),
+    ),
+    riskAuroc: auroc(riskLogOdds, labelsOf(judged)),
     ...pixelFigures(judged, bundle.input.height, bundle.input.width),
     f1Max:
       good.length && bad.length
@@ -88,26 +104,59 @@ export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluati
   };
 }
 
-async function judgeAll({ directory, bundle, scorer, concurrency, progress }: EvaluateOptions) {
+async function judgeAll({ directory, bundle, scorer, compute, progress }: EvaluateOptions) {
   const images = await labelledImages(directory);
   const judge = async (image: LabelledImage): Promise<Judged | SkippedImage> => {
     const read = () => readFile(image.path);
     const result = await skipUnreadable({ name: image.name, read }, async () => scorer.score(await read(), bundle));
     if (isSkipped(result)) return result;
-    const { scored, anomalyMap, height, width } = result;
+    const { scored, anomalyMap, pixels, height, width } = result;
+    const { mean, max } = scored.patchDistance;
     const mask = image.maskPath ? await readMask(image.maskPath, { height, width }) : undefined;
     const isFlagged = scored.verdict === 'anomalous';
-    return { image, score: scored.anomalyScore, isFlagged, anomalyMap, mask };
+    return {
+      image,
+      score: scored.anomalyScore,
+      isFlagged,
+      logOdds: defectLogOdds(result.features, bundle.classifier),
+      readable: { meanPatchDistance: mean, maxPatchDistance: max, pixels, H: height, W: width },
+      anomalyMap,
+      mask,
+    };
   };
   const judged: Judged[] = [];
   const skipped: SkippedImage[] = [];
   let done = 0;
-  for await (const result of orderedMap(images, concurrency, judge)) {
+  for await (const result of orderedMap(images, imagesAtOnce(compute), judge)) {
     if (isSkipped(result)) skipped.push(result);
     else judged.push(result);
-    progress?.(++done, images.length);
+    progress?.({ phase: 'scoring', done: ++done, total: images.length });
   }
   return { judged, skipped };
+}
+
+/** Twice the threads keeps them busy. */
+const imagesAtOnce = ({ threads }: Compute) => 2 * threads;
+
+/** @param features (1280, h, w), whose means are the embedding */
+function defectLogOdds(features: Float32Array, { weights, bias }: ClassifierHead): number {
+  const cells = features.length / weights.length;
+  return features.reduce((sum, value, index) => sum + (weights[Math.floor(index / cells)]! * value) / cells, bias);
+}
+
+const featuresTask = threadTask<ReadableFeaturesInput, Float64Array>(
+  new URL('./readable-features-thread.js', import.meta.url),
+);
+
+/** Log odds of a defect by the risk model. */
+async function judgeRisks(judged: readonly Judged[], { bundle, compute, progress }: EvaluateOptions) {
+  const risks: number[] = [];
+  const extract = ({ readable }: Judged) => compute.run(featuresTask, readable);
+  for await (const row of orderedMap(judged, imagesAtOnce(compute), extract)) {
+    risks.push(logOdds(bundle.risk.model, row)[0]!);
+    progress?.({ phase: 'features', done: risks.length, total: judged.length });
+  }
+  return risks;
 }
 
 const labelsOf = (judged: Judged[]) => judged.map(({ image }) => Number(image.defect !== null));

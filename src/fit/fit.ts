@@ -1,28 +1,34 @@
-import type { Bundle, PartName } from '../shared/bundle.js';
+import type { Bundle } from '../shared/bundle.js';
 import type { Compute } from '../shared/compute.js';
-import type { Warning } from '../shared/contracts.js';
 import type { Logger } from '../shared/logger.js';
-import { type NetworkKind, networks, patchVectorLength } from '../shared/networks.js';
-import type { NpyArray } from '../shared/npy.js';
+import type { NetworkKind } from '../shared/networks.js';
 import { gridOf } from '../shared/patchcore/score-graph.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import { type BundleDraft, writeBundle } from './bundle-writer.js';
+import { arraysOf, draftOf } from './bundle-draft.js';
+import { writeBundle } from './bundle-writer.js';
 import { calibrate } from './calibration.js';
 import { chooseNetwork } from './choose-network.js';
-import { buildBanks } from './memory-banks.js';
+import { classifierRidges, learnClassifier } from './classifier-head.js';
+import { type DefectFeatures, extractDefects } from './defect-images.js';
+import { defectSamples } from './defect-samples.js';
+import { buildBanks, foldsOf, noFold } from './memory-banks.js';
 import { chooseInput } from './network-input.js';
 import { createPatchExtractor, extractFeatures, projectFeatures } from './patch-features.js';
 import { positionStatistics } from './position-statistics.js';
+import { bankDims, bankRows, settings } from './profile.js';
 import { fitProjection } from './projection.js';
 import { assertEnoughImages, readHeaders, type TrainingImage, trainingWarnings } from './readable-images.js';
+import { learnRisk } from './risk-model.js';
 import type { TrainingSource } from './training-images.js';
 
-/** Profile `fast`: the size of the memory bank. */
-const bankRows = 8000;
-const bankDims = 96;
-const settings = { folds: 5, thresholdFactor: 2, topFraction: 0.03, mapSigma: 4 };
-
-export type FitPhase = 'reading' | 'features' | 'bank' | 'writing';
+export type FitPhase =
+  | 'reading'
+  | 'features'
+  | 'labelled defects'
+  | 'synthetic defects'
+  | 'bank'
+  | 'classifier'
+  | 'writing';
 export interface FitProgress {
   phase: FitPhase;
   done: number;
@@ -32,6 +38,8 @@ export interface FitProgress {
 export interface FitOptions {
   /** Good images, in an order that is the same for every fit of them. */
   images: Iterable<TrainingSource> | AsyncIterable<TrainingSource>;
+  /** Labelled images of defects, which classifier and risk model learn from; without them defects are made up. */
+  defects?: readonly TrainingSource[];
   product: string;
   seed: number;
   network: NetworkKind | 'auto';
@@ -46,8 +54,8 @@ export interface FitOptions {
 
 /**
  * Learns a bundle from good images and writes it to the store: PatchCore (arXiv:2106.08265) on two levels of the network, with
- * a projected memory bank, local spacing and position statistics. The same images and seed give the same bytes of every part,
- * for any number of threads.
+ * a projected memory bank, local spacing and position statistics; then a good/defect classifier and a risk model. The same
+ * images and seed give the same bytes of every part, for any number of threads.
  *
  * Unreadable images are left out and named in the bundle's warnings.
  *
@@ -63,10 +71,15 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   const training = await extractTraining(headers.images, options, count);
   const skipped = [...headers.skipped, ...training.skipped];
   assertEnoughImages(training.images.length, skipped);
-  const learned = await learn(training, options, count);
+  const { extractor, pixels, foldOf } = training;
+  const { seed, compute } = options;
+  const concurrency = 2 * compute.threads;
+  const defects = await extractDefects(options.defects ?? [], { extractor, concurrency, pixels, foldOf, seed, count });
+  const learned = await learn(training, defects, options, count);
+  const warnings = [...trainingWarnings(training.images.length, skipped), ...defects.warnings];
   const bundle = await writeBundle({
     store: options.store,
-    draft: draftOf(training, learned, options, trainingWarnings(training.images.length, skipped)),
+    draft: draftOf(training, learned, options, warnings),
     arrays: arraysOf(training, learned),
     pictures: training.pictures,
     activate: options.activate,
@@ -87,7 +100,7 @@ function progressCounter(progress: FitOptions['progress']): Count {
   };
 }
 
-type Training = Awaited<ReturnType<typeof extractTraining>>;
+export type Training = Awaited<ReturnType<typeof extractTraining>>;
 
 async function extractTraining(images: TrainingImage[], options: FitOptions, count: Count) {
   const { input, aspect } = chooseInput(images.map(({ size }) => size));
@@ -96,64 +109,30 @@ async function extractTraining(images: TrainingImage[], options: FitOptions, cou
   options.logger.info({ product: options.product, images: images.length, input, network }, 'fitting');
   const extractor = await createPatchExtractor(network.kind, extraction);
   const features = await extractFeatures(images, extractor, extraction, count('features', images.length));
-  return { ...features, input, aspect, grid: gridOf(input), network };
+  const foldOf = foldsOf(features.images.length, settings.folds, options.seed);
+  return { ...features, input, aspect, grid: gridOf(input), network, extractor, foldOf };
 }
 
-type Learned = Awaited<ReturnType<typeof learn>>;
+export type Learned = Awaited<ReturnType<typeof learn>>;
 
-async function learn({ images, raw, moments, input, grid }: Training, { compute, seed }: FitOptions, count: Count) {
+async function learn(training: Training, defects: DefectFeatures, { compute, seed }: FitOptions, count: Count) {
+  const { input, grid, foldOf } = training;
   const patches = grid.height * grid.width;
-  const projection = fitProjection(moments, bankDims);
+  const images = training.images.length;
+  const projection = fitProjection(training.moments, bankDims);
+  const raw = [training.raw, defects.raw].flatMap((vectors) => vectors.splice(0));
   const projected = await projectFeatures(raw, projection, patches, compute);
-  const data = { projected, images: images.length, patches, dims: bankDims };
+  const measuredIn = [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)];
+  const data = { projected, images, patches, dims: bankDims, foldOf: measuredIn };
   const onBuilt = count('bank', settings.folds + 1);
-  const { bank, heldOutDistances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onBuilt });
+  const { bank, distances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onBuilt });
+  const heldOutDistances = distances.slice(0, images * patches);
   const statistics = positionStatistics(heldOutDistances, grid);
   const calibration = calibrate(heldOutDistances, statistics, input, grid, settings);
-  return { projection, bank, heldOutDistances, statistics, calibration };
-}
 
-function draftOf(
-  training: Training,
-  learned: Learned,
-  { product, seed }: FitOptions,
-  warnings: Warning[],
-): BundleDraft {
-  const { images, input, aspect, grid, network } = training;
-  return {
-    schema: 1,
-    product,
-    profile: 'fast',
-    score: 'position',
-    seed,
-    network: { ...network, ...networks[network.kind] },
-    input,
-    aspect,
-    grid,
-    images: images.length,
-    patches: images.length * grid.height * grid.width,
-    rows: learned.bank.sources.length,
-    dims: bankDims,
-    ...learned.calibration,
-    settings,
-    trainingImages: images.map(({ source, size }) => ({ name: source.name, ...size })),
-    formats: [...new Set(images.map(({ format }) => format))].sort(),
-    warnings,
-  };
-}
-
-function arraysOf({ images, grid }: Training, learned: Learned): Record<PartName, NpyArray> {
-  const { projection, bank, statistics, heldOutDistances } = learned;
-  const patches = grid.height * grid.width;
-  const floats = (data: Float32Array, ...shape: number[]): NpyArray => ({ dtype: 'float32', shape, data });
-  return {
-    'projection-matrix': floats(projection.matrix, patchVectorLength, bankDims),
-    'projection-bias': floats(projection.bias, bankDims),
-    bank: floats(bank.rows, bank.sources.length, bankDims),
-    spacing: floats(bank.spacing, bank.sources.length),
-    sources: { dtype: 'int32', shape: [bank.sources.length], data: bank.sources },
-    'position-means': floats(statistics.means, patches),
-    'position-scales': floats(statistics.scales, patches),
-    'held-out-distances': floats(heldOutDistances, images.length, patches),
-  };
+  const samples = defectSamples(training, defects, distances);
+  const onFitted = count('classifier', classifierRidges.length);
+  const classifier = await learnClassifier(samples, { seed, compute, onFitted });
+  const risk = learnRisk(samples, seed);
+  return { projection, bank, heldOutDistances, statistics, calibration, classifier, risk, defects };
 }

@@ -1,10 +1,10 @@
 import { type Compute, threadTask } from '../shared/compute.js';
 import { type NetworkKind, readNetwork } from '../shared/networks.js';
 import { readModel, writeModel } from '../shared/onnx/model.js';
-import { type SharedModel, shareModel } from '../shared/onnx/session-cache.js';
+import { shareModel } from '../shared/onnx/session-cache.js';
 import { composePatchGraph, gridOf, type Projection, type Size } from '../shared/patchcore/score-graph.js';
 import { orderedMap } from './ordered-map.js';
-import type { PatchInput, PatchOutput } from './patch-thread.js';
+import type { DefectRecipe, PatchInput, PatchOutput } from './patch-thread.js';
 import type { ProjectInput } from './project-thread.js';
 import { addMoments, createMoments, type Moments } from './projection.js';
 import { isSkipped, type SkippedImage, skipUnreadable, type TrainingImage } from './readable-images.js';
@@ -16,9 +16,10 @@ const projectTask = threadTask<ProjectInput, void>(new URL('./project-thread.js'
 /** Images projected by one task. */
 const imagesPerTask = 32;
 
-/** Runs one network over training images. */
+/** Runs one network over images to learn from. */
 export interface PatchExtractor {
   extract(source: TrainingSource): Promise<PatchOutput>;
+  extractDefect(defect: DefectRecipe): Promise<PatchOutput>;
 }
 
 export interface ExtractorOptions {
@@ -32,47 +33,72 @@ export async function createPatchExtractor(
   { compute, input, maxImageBytes }: ExtractorOptions,
 ): Promise<PatchExtractor> {
   const graph = composePatchGraph(readModel(await readNetwork(kind)).graph, input);
-  const model: SharedModel = shareModel(`patches ${kind} ${input.height} ${input.width}`, writeModel(graph));
+  const model = shareModel(writeModel(graph));
+  const run = (image: PatchInput['image']) => compute.run(patchTask, { image, input, model });
   return {
-    extract: async (source) => compute.run(patchTask, { bytes: await source.read(), maxImageBytes, input, model }),
+    extract: async (source) => run({ bytes: await source.read(), maxImageBytes }),
+    extractDefect: run,
   };
 }
 
+/** Of images in their order. */
 export interface PatchFeatures {
-  /** The images that could be decoded, in their order. */
-  images: TrainingImage[];
-  skipped: SkippedImage[];
   /** Raw patch vectors (P, 328) of each image. */
   raw: Float32Array[];
+  /** (1280) of each image */
+  embeddings: Float32Array[];
+  /** (3) of each image: the readable features that need no memory bank */
+  appearances: Float64Array[];
+}
+
+export interface TrainingFeatures extends PatchFeatures {
+  /** The images that could be decoded. */
+  images: TrainingImage[];
+  skipped: SkippedImage[];
   moments: Moments;
   /** JPEG of each image at model size. */
   pictures: Uint8Array[];
+  /** (H, W, 3) of up to `keptPixels` of the images, by number. */
+  pixels: Map<number, Uint8Array>;
 }
+
+/** From so many images, spread over all, defects are made. */
+const keptPixels = 300;
 
 export async function extractFeatures(
   all: readonly TrainingImage[],
   extractor: PatchExtractor,
   { compute, input }: ExtractorOptions,
   onExtracted: () => void,
-): Promise<PatchFeatures> {
+): Promise<TrainingFeatures> {
   const grid = gridOf(input);
-  const features: PatchFeatures = { images: [], skipped: [], raw: [], moments: createMoments(), pictures: [] };
-  const extract = async (image: TrainingImage) => {
+  const features = {
+    ...{ images: [], skipped: [], raw: [], embeddings: [], appearances: [] },
+    ...{ moments: createMoments(), pictures: [], pixels: new Map() },
+  } as TrainingFeatures;
+  const extract = async (image: TrainingImage, index: number) => {
     const output = await skipUnreadable(image.source, () => extractor.extract(image.source));
-    return { image, output };
+    return { image, index, output };
   };
-  for await (const { image, output } of orderedMap(all, 2 * compute.threads, extract)) {
+  for await (const { image, index, output } of orderedMap(all, 2 * compute.threads, extract)) {
     onExtracted();
     if (isSkipped(output)) {
       features.skipped.push(output);
       continue;
     }
+    if ((index * keptPixels) % all.length < keptPixels) features.pixels.set(features.images.length, output.pixels);
     features.images.push(image);
-    features.raw.push(output.raw);
     features.pictures.push(output.picture);
+    addFeatures(features, output);
     addMoments(features.moments, grid.height * grid.width, output.sums, output.products);
   }
   return features;
+}
+
+export function addFeatures(features: PatchFeatures, { raw, embedding, appearance }: PatchOutput): void {
+  features.raw.push(raw);
+  features.embeddings.push(embedding);
+  features.appearances.push(appearance);
 }
 
 /** (N, P, d) in shared memory. Empties `raw`: together they are the largest arrays of a fit. */

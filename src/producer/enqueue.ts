@@ -18,7 +18,7 @@ export interface Producer {
   config: Config;
   /** The product that a camera looks at. @throws CAMERA_UNKNOWN */
   productOf(camera: string): Promise<string>;
-  /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND */
+  /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND, BUNDLE_DAMAGED */
   activeVersionOf(product: string): Promise<string>;
 }
 
@@ -39,7 +39,7 @@ export function createProducer(store: ObjectStore, queues: Queues, config: Confi
   };
 }
 
-/** @throws BUNDLE_NOT_FOUND where the product has no active bundle. */
+/** @throws BUNDLE_NOT_FOUND where the product has no active bundle, BUNDLE_DAMAGED where what names it cannot be read. */
 export async function requireActiveVersion(store: ObjectStore, product: string): Promise<string> {
   const version = await activeVersion(store, product);
   if (version !== undefined) return version;
@@ -54,7 +54,10 @@ export async function productOf(store: ObjectStore, config: Config, camera: stri
   const configured = config.cameras[camera]?.product;
   if (configured !== undefined) return configured;
   const products = await listProducts(store);
-  if (products.length === 1) return products[0]!;
+  const active = await Promise.all(products.map((product) => activeVersion(store, product)));
+  const ready = products.filter((_, index) => active[index] !== undefined);
+  const candidates = ready.length > 0 ? ready : products;
+  if (candidates.length === 1) return candidates[0]!;
   const found = products.length === 0 ? 'no product' : `the products ${products.join(', ')}`;
   throw new PatchlineError(
     'CAMERA_UNKNOWN',

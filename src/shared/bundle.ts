@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { warningSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
+import { featureNames } from './kernels/readable-features.js';
 import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
 import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
 
@@ -21,8 +22,13 @@ export const partNames = [
   'position-means',
   'position-scales',
   'held-out-distances',
+  'classifier-weights',
+  'risk-background',
 ] as const;
 export type PartName = (typeof partNames)[number];
+
+const area = z.number().min(0).max(1);
+const featureValues = z.array(z.number()).length(featureNames.length);
 
 /** `key` names the object, so that a version with another threshold can share the parts of the one before. */
 const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema, bytes: count });
@@ -67,6 +73,30 @@ export const bundleSchema = z.strictObject({
     /** Blur of the anomaly map, in pixels of the model input. */
     mapSigma: z.number().positive(),
   }),
+  /** The good/defect classifier: the defect's log odds are the part classifier-weights · embedding + bias. */
+  classifier: z.strictObject({
+    bias: z.number(),
+    /** Of images that a fit without them judged. */
+    auroc: area,
+    /** `auroc` is below 0.8. */
+    weak: z.boolean(),
+    /** What risk and classifier learned defects from, and from how many images. */
+    defects: z.enum(['labelled', 'synthetic']),
+    count,
+    ridge: z.number().positive(),
+  }),
+  /** The risk of a defect: a logistic regression of the readable features, in the order of `featureNames`. */
+  risk: z.strictObject({
+    auroc: area,
+    weights: featureValues,
+    bias: z.number(),
+    means: featureValues,
+    scales: featureValues,
+    /** Medians of good images. */
+    usual: featureValues,
+    /** Good images in the part risk-background. */
+    background: count,
+  }),
   parts: z.record(z.enum(partNames), partSchema),
   /** `<folder>/<n>.jpg` is image n at model size; sizes are those of the upright originals. */
   training: z.strictObject({
@@ -92,7 +122,11 @@ export async function readBundle(store: ObjectStore, product: string, version: s
 }
 
 async function findBundle(store: ObjectStore, product: string, version: string): Promise<Bundle | undefined> {
-  const key = bundleKey(product, version);
+  return await readJson(store, bundleKey(product, version), bundleSchema);
+}
+
+/** What a JSON object says, undefined where there is none. Throws BUNDLE_DAMAGED where it cannot be read. */
+async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const damaged = (cause: unknown, fault: string) =>
     new PatchlineError('BUNDLE_DAMAGED', `Expected a description of a bundle in ${key} but ${fault}`, { cause });
   let json: unknown;
@@ -102,17 +136,16 @@ async function findBundle(store: ObjectStore, product: string, version: string):
     throw error instanceof SyntaxError ? damaged(error, messageOf(error)) : error;
   }
   if (json === undefined) return undefined;
-  const parsed = bundleSchema.safeParse(json);
+  const parsed = schema.safeParse(json);
   if (!parsed.success) throw damaged(parsed.error, z.prettifyError(parsed.error));
   return parsed.data;
 }
 
 const activeSchema = z.strictObject({ version: z.string() });
 
-/** The version that new images are inspected with; undefined where none is. */
+/** The version that new images are inspected with; undefined where none is. Throws BUNDLE_DAMAGED. */
 export async function activeVersion(store: ObjectStore, product: string): Promise<string | undefined> {
-  const json = await getJson(store, activeBundleKey(product));
-  return json === undefined ? undefined : activeSchema.parse(json).version;
+  return (await readJson(store, activeBundleKey(product), activeSchema))?.version;
 }
 
 /** Throws BUNDLE_NOT_FOUND. */

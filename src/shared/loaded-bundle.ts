@@ -2,8 +2,9 @@ import { type Bundle, type PartName, partNames, readBundle } from './bundle.js';
 import { shareFloats } from './compute.js';
 import { messageOf, PatchlineError } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
+import { featureNames } from './kernels/readable-features.js';
 import { sha256 } from './keys.js';
-import { networks, patchVectorLength, readNetwork } from './networks.js';
+import { featureChannels, networks, patchVectorLength, readNetwork } from './networks.js';
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
@@ -37,6 +38,8 @@ export interface LoadedBundle {
   sources: Int32Array;
   /** (N, P) distances of each training image to a bank that has not seen it */
   heldOutDistances: Float32Array;
+  classifier: ClassifierHead;
+  risk: RiskModel;
 }
 
 /** The part of a bundle that the threads need: small numbers, and arrays in shared memory that travel by reference. */
@@ -71,12 +74,26 @@ export async function loadBundle(store: ObjectStore, product: string, version: s
   const parts = await readParts(store, bundle);
   const floats = (name: PartName) => parts[name].data as Float32Array;
   const scoring = composeScoring(bundle, network, floats);
+  const { bias, weak } = bundle.classifier;
   return {
     bundle,
     scoring,
     sources: parts.sources.data as Int32Array,
     heldOutDistances: floats('held-out-distances'),
+    classifier: { weights: shareFloats(floats('classifier-weights')), bias, weak },
+    risk: riskModelOf(bundle, parts['risk-background'].data as Float64Array),
   };
+}
+
+function riskModelOf({ risk }: Bundle, background: Float64Array): RiskModel {
+  const { weights, bias, means, scales, usual } = risk;
+  const model = {
+    weights: Float64Array.from(weights),
+    bias,
+    means: Float64Array.from(means),
+    scales: Float64Array.from(scales),
+  };
+  return { model, background, usual };
 }
 
 function composeScoring(bundle: Bundle, network: Uint8Array, floats: (name: PartName) => Float32Array): ScoringBundle {
@@ -84,9 +101,8 @@ function composeScoring(bundle: Bundle, network: Uint8Array, floats: (name: Part
   const bank = { rows: shareFloats(floats('bank')), spacing: shareFloats(floats('spacing')), dims };
   const projection = { matrix: floats('projection-matrix'), bias: floats('projection-bias') };
   const graph = composeScoreGraph(readModel(network).graph, input, projection, bank);
-  const ingredients = partNames.map((name) => bundle.parts[name].sha256);
   return {
-    model: shareModel(sha256([bundle.network.sha256, ...ingredients].join()), writeModel(graph)),
+    model: shareModel(writeModel(graph)),
     input,
     grid,
     ...bank,
@@ -120,7 +136,7 @@ async function readParts(store: ObjectStore, bundle: Bundle): Promise<Record<Par
 
 type Form = [dtype: Dtype, ...shape: number[]];
 
-function formsOf({ images, patches, rows, dims }: Bundle): Record<PartName, Form> {
+function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
   const positions = patches / images;
   return {
     'projection-matrix': ['float32', patchVectorLength, dims],
@@ -131,6 +147,8 @@ function formsOf({ images, patches, rows, dims }: Bundle): Record<PartName, Form
     'position-means': ['float32', positions],
     'position-scales': ['float32', positions],
     'held-out-distances': ['float32', images, positions],
+    'classifier-weights': ['float32', featureChannels],
+    'risk-background': ['float64', risk.background, featureNames.length],
   };
 }
 
@@ -150,7 +168,8 @@ async function readPart(store: ObjectStore, { parts }: Bundle, name: PartName, [
   } catch (error) {
     throw damaged(messageOf(error), error);
   }
-  if (dtype === 'float32' && !(array.data as Float32Array).every(Number.isFinite)) {
+  const { data } = array;
+  if ((data instanceof Float32Array || data instanceof Float64Array) && !data.every(Number.isFinite)) {
     throw damaged('some of its values are not finite');
   }
   return array;

@@ -12,10 +12,16 @@ export const networks = {
     file: 'efficientnet-lite2-int8.onnx',
     sha256: '04ad8b7a8d8d33208abf0ae63ec5f3e469fc9ef3bd3e883495fc3f09e30dc010',
   },
+  depth: {
+    file: 'fastdepth.onnx',
+    sha256: '09b046c0980ec7e03f98804022e6e54e49b6cd7e050030d03b996e7dc7e1c845',
+  },
 } as const;
-export type NetworkKind = keyof typeof networks;
+export type NetworkName = keyof typeof networks;
+/** The two forms of the network that images are scored with. */
+export type NetworkKind = 'int8' | 'float';
 
-/** Height and width of every network's input are multiples of this. */
+/** Height and width of a network's input are multiples of this. */
 export const networkStride = 32;
 /** Channels of the two levels that patch vectors are made of, and of `features` and `embedding`. */
 export const levelChannels = { stride16: 120, stride32: 208 } as const;
@@ -26,8 +32,8 @@ export const patchVectorLength = levelChannels.stride16 + levelChannels.stride32
 const modelsFolder = new URL('../../models/', import.meta.url);
 
 /** The bytes of a network file. Throws MODEL_DAMAGED where the file is missing or is not the one expected. */
-export async function readNetwork(kind: NetworkKind, folder = modelsFolder): Promise<Uint8Array> {
-  const { file, sha256: expected } = networks[kind];
+export async function readNetwork(name: NetworkName, folder = modelsFolder): Promise<Uint8Array> {
+  const { file, sha256: expected } = networks[name];
   let bytes: Uint8Array;
   try {
     bytes = await readFile(new URL(file, folder));

@@ -1,7 +1,7 @@
 import { type BundleDraft, writeBundle } from '../../src/fit/bundle-writer.js';
 import type { Bundle, PartName } from '../../src/shared/bundle.js';
 import { createRandom } from '../../src/shared/kernels/random.js';
-import { networks, patchVectorLength } from '../../src/shared/networks.js';
+import { featureChannels, networks, patchVectorLength } from '../../src/shared/networks.js';
 import type { NpyArray } from '../../src/shared/npy.js';
 import type { ObjectStore } from '../../src/shared/store/object-store.js';
 import { float32 } from './arrays.js';
@@ -30,6 +30,16 @@ export function madeUpDraft(changes: Partial<BundleDraft> = {}): BundleDraft {
     threshold: 2,
     mapQuantile: 0.5,
     settings: { folds: 5, thresholdFactor: 2, topFraction: 0.03, mapSigma: 4 },
+    classifier: { bias: -0.5, auroc: 0.75, weak: true, defects: 'synthetic', count: 100, ridge: 0.1 },
+    risk: {
+      auroc: 0.9,
+      weights: [1, 2, 0, -0.5, 0.25],
+      bias: 0.5,
+      means: [0.8, 1.2, 0.01, 0.06, 0.94],
+      scales: [0.1, 0.3, 0.01, 0.05, 0.03],
+      usual: [0.7, 1, 0.01, 0.05, 0.95],
+      background: 3,
+    },
     formats: ['png'],
     warnings: [],
     trainingImages: Array.from({ length: images }, (_, image) => ({ name: `${image}.png`, height: 100, width: 150 })),
@@ -56,6 +66,8 @@ export function madeUpArrays(): Record<PartName, NpyArray> {
     'position-means': floats(random.uniform, positions),
     'position-scales': floats(() => 0.1 + random.uniform(), positions),
     'held-out-distances': floats(random.uniform, images, positions),
+    'classifier-weights': floats(() => 0.01 * random.normal(), featureChannels),
+    'risk-background': { dtype: 'float64', shape: [3, 5], data: Float64Array.from({ length: 15 }, random.uniform) },
   };
 }
 

@@ -18,7 +18,6 @@ import {
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { scoredSchema } from '../../src/shared/contracts.js';
 import { decodeFloat16 } from '../../src/shared/float16.js';
-import { labelRegions } from '../../src/shared/kernels/connected-region.js';
 import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { networks } from '../../src/shared/networks.js';
 import { expectArray, readNpy } from '../../src/shared/npy.js';
@@ -28,6 +27,7 @@ import type { ObjectStore } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { expectClose } from '../helpers/arrays.js';
 import { plateJpeg, platePng, plateSize, scratchBox, writePlates } from '../helpers/plates.js';
+import { regionBox } from '../helpers/regions.js';
 
 const trainImages = 24;
 const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
@@ -92,7 +92,14 @@ describe('fit', () => {
   });
 
   test('reports its progress phase by phase to the end', () => {
-    expect([...new Set(reports.map(({ phase }) => phase))]).toEqual(['reading', 'features', 'bank', 'writing']);
+    expect([...new Set(reports.map(({ phase }) => phase))]).toEqual([
+      'reading',
+      'features',
+      'synthetic defects',
+      'bank',
+      'classifier',
+      'writing',
+    ]);
     for (const { phase } of reports) {
       const ofPhase = reports.filter((report) => report.phase === phase);
       expect(ofPhase.map(({ done }) => done)).toEqual(ofPhase.map((_, done) => done));
@@ -224,17 +231,8 @@ describe('score', () => {
 
   test('the box holds the region around the peak that no good image reaches', async () => {
     const { scored, anomalyMap } = await scorer.score(await plateJpeg(3000, { scratched: true }), loaded);
-    const mask = Uint8Array.from(anomalyMap, (value) => (value >= bundle.mapQuantile ? 1 : 0));
-    const { labels } = labelRegions(mask, 192, 288);
-    const label = labels[anomalyMap.indexOf(Math.max(...anomalyMap))]!;
-    const inside = [...labels.keys()].filter((pixel) => labels[pixel] === label);
-    const columns = inside.map((pixel) => pixel % 288);
-    const rows = inside.map((pixel) => Math.floor(pixel / 288));
-    const [left, right] = [Math.floor(Math.min(...columns) / 1.6), Math.ceil((Math.max(...columns) + 1) / 1.6)];
-    const [top, bottom] = [Math.floor(Math.min(...rows) / 1.6), Math.ceil((Math.max(...rows) + 1) / 1.6)];
-    expect(label).toBeGreaterThan(0);
-    expect(scored.location.box).toEqual([left, top, right - left, bottom - top]);
-    expect(left).toBeGreaterThan(60); // right of the hole
+    expect(scored.location.box).toEqual(regionBox(anomalyMap, bundle.input, bundle.mapQuantile, plateSize));
+    expect(scored.location.box[0]).toBeGreaterThan(60); // right of the hole
   });
 
   test('a training image lies in its own bank', async () => {
@@ -323,16 +321,17 @@ describe('score', () => {
 });
 
 describe('evaluate', () => {
-  const evaluate = (directory = folder) => evaluateBundle({ directory, bundle: loaded, scorer, concurrency: 4 });
+  const evaluate = (directory = folder) => evaluateBundle({ directory, bundle: loaded, scorer, compute });
 
   test('tells good from scratched plates', async () => {
-    const progress: number[] = [];
-    const report = (done: number, total: number) => progress.push(done, total);
+    const progress: string[] = [];
+    const report = ({ phase, done, total }: { phase: string; done: number; total: number }) =>
+      progress.push(`${phase} ${done}/${total}`);
     const evaluation = await evaluateBundle({
       directory: folder,
       bundle: loaded,
       scorer,
-      concurrency: 4,
+      compute,
       progress: report,
     });
     expect(evaluation).toMatchObject({
@@ -348,7 +347,8 @@ describe('evaluate', () => {
     expect(evaluation).toMatchObject({ missRate: 0, threshold: bundle.threshold });
     expect(evaluation.perDefect).toEqual({ scratch: { images: 8, imageAuroc: 1, missRate: 0 } });
     expect(evaluation.imagesPerSecond).toBeGreaterThan(0);
-    expect(progress.slice(-2)).toEqual([16, 16]);
+    expect(progress.slice(15, 17)).toEqual(['scoring 16/16', 'features 1/16']);
+    expect(progress.at(-1)).toBe('features 16/16');
   });
 
   test('leaves out what cannot be had', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { UnrecoverableError, Worker } from 'bullmq';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { retryFailed } from '../../src/producer/failed-inspections.js';
@@ -7,7 +8,7 @@ import type { Inspection, ScoredInspection } from '../../src/shared/contracts.js
 import { stageNames } from '../../src/shared/contracts.js';
 import { PatchlineError } from '../../src/shared/errors.js';
 import { inspectionIdOf, resultKey, workKey } from '../../src/shared/keys.js';
-import { failedJob, jobIdOf } from '../../src/shared/queues.js';
+import { failedJob, jobIdOf, lookAt } from '../../src/shared/queues.js';
 import { leaveFailed } from '../../src/shared/results.js';
 import { type ListOptions, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import type { ChildOutcomes } from '../../src/workers/child-outcomes.js';
@@ -117,13 +118,23 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const proxy = await cutAfterExec(redis.url);
     const cut = await openStandInLine(proxy.url);
     try {
+      // Sent again, the flow would make finalize wait for its dead gradcam for ever.
+      cut.interventions.gradcam = broken;
+      const scored = gate();
+      cut.interventions.features = () => scored.passed;
       const image = await cut.image('anomalous');
       cut.start(...stageNames);
       await cut.enqueue(image);
-      await until('done', async () => (await cut.result(image))?.status === 'done' && (await cut.idle()));
+      const jobId = jobIdOf(image.inspectionId, 'score');
+      await until('score to finish', async () => {
+        const { exists, live } = await lookAt(cut.queues, 'score', jobId);
+        return exists && !live;
+      });
+      scored.open();
+      await until('a result', async () => (await cut.result(image)) !== undefined && (await cut.idle()));
       expect(proxy.cuts()).toBe(1);
-      const gradcam = await cut.queues.queue.gradcam.getJobs();
-      expect(gradcam).toHaveLength(1);
+      expect(await cut.result(image)).toMatchObject({ status: 'incomplete' });
+      expect(await cut.queues.queue.gradcam.getJobs()).toHaveLength(1);
     } finally {
       await cut.close();
       await proxy.close();
@@ -235,6 +246,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     await line.enqueue(image);
     await settled(image);
     expect(await leaveFailed(line, image, 'score', 'late')).toBe(false);
+    expect((await line.events('results', image)).map(({ status }) => status)).toEqual(['done']);
     const data: ScoredInspection = (await jobsOf('finalize', image))[0]!.data;
     const context = { store: line.store, publishResult: async () => {} };
     const status = await finalize(data, { ...context, childOutcomes: async () => outcomes('failed') });
@@ -270,7 +282,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
     const closing = worker.close().then(() => {
       closed = true;
     });
-    await new Promise((resolve) => setImmediate(resolve));
+    await until('the queue to be let go', async () => (await line.queues.queue.score.getWorkersCount()) === 0);
     expect(closed).toBe(false);
     written.open();
     await closing;
@@ -466,6 +478,7 @@ describe.each(redisKinds())('queue protocol on $name', ({ open }: RedisKind) => 
   test('reconcile waits for an image that its producer is about to enqueue', async () => {
     const image = await line.image('good');
     const reconciling = reconcile(line.producer, { settleMs: 1_500 });
+    await Promise.race([reconciling, sleep(500)]); // long after it has seen the image
     await line.enqueue(image);
     expect(await reconciling).toMatchObject({ live: 1, enqueued: 0 });
   });

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
-import { featureChannels, levelChannels, networks, readNetwork } from '../../src/shared/networks.js';
+import { featureChannels, levelChannels, type NetworkKind, networks, readNetwork } from '../../src/shared/networks.js';
 import { readModel } from '../../src/shared/onnx/model.js';
 
-const kinds = Object.keys(networks) as (keyof typeof networks)[];
+const kinds: NetworkKind[] = ['int8', 'float'];
 
 test('models/README.md names every file with its sha256', async () => {
   const readme = await readFile('models/README.md', 'utf8');
@@ -20,6 +20,11 @@ test.each(kinds)('%s has the outputs that the graphs are composed from', async (
   const channels = graph.output.map(({ name, type }) => [name, type!.tensorType!.shape!.dim[1]!.dimValue]);
   const expected = { ...levelChannels, features: featureChannels, embedding: featureChannels };
   expect(Object.fromEntries(channels)).toMatchObject(expected);
+});
+
+test('the depth network has one output', async () => {
+  const { graph } = readModel(await readNetwork('depth'));
+  expect(graph.output.map(({ name }) => name)).toEqual(['depth']);
 });
 
 test('a network file that is missing, cut short or changed is MODEL_DAMAGED', async () => {

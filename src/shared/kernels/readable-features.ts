@@ -15,16 +15,20 @@ export const featureNames = [
 
 export type FeatureName = (typeof featureNames)[number];
 
-export interface FeatureSources {
-  /** Of the image's patch distances. */
-  meanPatchDistance: number;
-  maxPatchDistance: number;
+/** What an image shows by itself, without a memory bank. */
+export interface Appearance {
   /** Metres, of any size; its population variance is taken as it stands. */
   depth: Float32Array;
   /** RGB (H, W, 3), as the network saw it. */
   pixels: Uint8Array;
   H: number;
   W: number;
+}
+
+export interface FeatureSources extends Appearance {
+  /** Of the image's patch distances. */
+  meanPatchDistance: number;
+  maxPatchDistance: number;
 }
 
 /**
@@ -34,14 +38,17 @@ export interface FeatureSources {
  * @throws SHAPE_MISMATCH
  */
 export function readableFeatures(sources: FeatureSources): Float64Array<ArrayBuffer> {
-  const { meanPatchDistance, maxPatchDistance, depth, pixels, H, W } = sources;
+  return Float64Array.of(sources.meanPatchDistance, sources.maxPatchDistance, ...appearanceFeatures(sources));
+}
+
+/**
+ * The last three of `featureNames`.
+ *
+ * @returns (3)
+ * @throws SHAPE_MISMATCH
+ */
+export function appearanceFeatures({ depth, pixels, H, W }: Appearance): Float64Array<ArrayBuffer> {
   expectShape('pixels', pixels, { H, W, channels: 3 });
   const grey = toGrey(pixels);
-  return Float64Array.of(
-    meanPatchDistance,
-    maxPatchDistance,
-    variance(depth),
-    edgeDensity(grey, H, W),
-    lowFrequencyRatio(grey, H, W),
-  );
+  return Float64Array.of(variance(depth), edgeDensity(grey, H, W), lowFrequencyRatio(grey, H, W));
 }

@@ -1,4 +1,5 @@
-import { meanOfLargest } from '../kernels/image-score.js';
+import { maxScore, meanOfLargest } from '../kernels/image-score.js';
+import { mean } from '../kernels/quantile.js';
 
 export interface PositionScoring {
   /** (P) */
@@ -23,4 +24,9 @@ export function positionScore(
     (distance, patch) => (distance - positionMeans[patch]!) / positionScales[patch]!,
   );
   return meanOfLargest(z, Math.max(1, Math.round(topFraction * z.length)));
+}
+
+/** What the readable features take from an image's patch distances (P). */
+export function patchDistanceOf(distances: Float32Array): { mean: number; max: number } {
+  return { mean: mean(distances), max: maxScore(distances).score };
 }

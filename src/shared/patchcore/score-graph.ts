@@ -33,11 +33,12 @@ export interface Bank {
 /** Columns of the bank that are searched at once: few enough that the products stay in the processor's cache. */
 const bankBlockColumns = 2000;
 
-/** pixels (H, W, 3) uint8 -> raw (P, 328), their `products` (328, 328) and `sums` (328): what the projection is fitted from. */
+/** pixels (H, W, 3) uint8 -> raw (P, 328), their `products` (328, 328) and `sums` (328), embedding (1, 1280): what is learned from. */
 export function composePatchGraph(network: GraphProto, input: Size): ModelProto {
   const graph = createGraphBuilder();
   const raw = addPatchVectors(graph, network, input);
   graph.output('raw', raw);
+  graph.output('embedding');
   const transposed = graph.add('Transpose', [raw], { perm: [1, 0] });
   graph.output('products', graph.add('MatMul', [transposed, raw]));
   graph.output('sums', graph.add('ReduceSum', [raw, graph.integers(0)], { keepdims: 0 }));

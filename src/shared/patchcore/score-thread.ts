@@ -13,7 +13,7 @@ import type { ScoringBundle } from '../loaded-bundle.js';
 import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
-import { positionScore } from './position-score.js';
+import { patchDistanceOf, positionScore } from './position-score.js';
 import { patchStride, type Size } from './score-graph.js';
 
 /** H, W: model input; h, w: the stride-16 grid; P = h·w patches; d dimensions. */
@@ -77,13 +77,12 @@ export default inThread<ScoreInput, ScoreOutput>(
 function judge(distances: Float32Array, bundle: ScoringBundle) {
   const { median, threshold } = bundle;
   const anomalyScore = positionScore(distances, bundle);
-  const mean = distances.reduce((sum, distance) => sum + distance, 0) / distances.length;
   return {
     verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
     anomalyScore,
     threshold,
     severity: severityOf(anomalyScore, median, threshold),
-    patchDistance: { mean, max: maxScore(distances).score },
+    patchDistance: patchDistanceOf(distances),
   };
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { snapToGrid } from '../../../src/fit/coreset.js';
-import { buildBanks } from '../../../src/fit/memory-banks.js';
+import { buildBanks, foldsOf } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
 import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
@@ -14,12 +14,13 @@ const projected = new Float32Array(N * P * d);
 const shared = new Float32Array(new SharedArrayBuffer(4 * N * P * d));
 for (let i = 0; i < shared.length; i++) shared[i] = projected[i] = random.normal() / (1 + (i % d) / 8);
 const settings = { folds: 5, seed: 3 };
+const foldOf = foldsOf(N, settings.folds, settings.seed);
 
 async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
   let built = 0;
   const onBuilt = () => built++;
-  const data = { projected: shared, images: N, patches: P, dims: d };
+  const data = { projected: shared, images: N, patches: P, dims: d, foldOf };
   const banks = await buildBanks(data, { ...settings, rows, compute, onBuilt });
   await compute.close();
   expect(built).toBe(6);
@@ -71,7 +72,7 @@ async function plainHeldOut(heldOut: number[], rows: number): Promise<Map<number
 
 test('every image is measured against the bank of a fold that has not seen it', async () => {
   const rows = 60;
-  const { bank, heldOutDistances } = await build(rows, 2);
+  const { bank, distances: measured } = await build(rows, 2);
   const all = Array.from({ length: N }, (_, image) => image);
   expectClose(bank.sources, plainSources(all, rows), {}, 'sources');
   expectClose(bank.rows, rowsOf(bank.sources), {}, 'rows');
@@ -81,7 +82,7 @@ test('every image is measured against the bank of a fold that has not seen it', 
   for (let fold = 0; fold < settings.folds; fold++) {
     const heldOut = order.filter((_, position) => position % settings.folds === fold);
     for (const [image, distances] of await plainHeldOut(heldOut, rows)) {
-      const found = heldOutDistances.subarray(image * P, (image + 1) * P);
+      const found = measured.subarray(image * P, (image + 1) * P);
       expectClose(found, distances, { atol: 1e-3 }, `image ${image}`);
     }
   }
@@ -89,7 +90,7 @@ test('every image is measured against the bank of a fold that has not seen it', 
 
 test('one thread gives the very numbers of two', async () => {
   const [one, two] = [await build(60, 1), await build(60, 2)];
-  expectClose(one.heldOutDistances, two.heldOutDistances);
+  expectClose(one.distances, two.distances);
   expectClose(one.bank.rows, two.bank.rows);
 });
 

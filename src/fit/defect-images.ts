@@ -1,0 +1,113 @@
+import type { Warning } from '../shared/contracts.js';
+import { createRandom } from '../shared/kernels/random.js';
+import { orderedMap } from './ordered-map.js';
+import { addFeatures, type PatchExtractor, type PatchFeatures } from './patch-features.js';
+import type { PatchOutput } from './patch-thread.js';
+import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
+import type { TrainingSource } from './training-images.js';
+
+/** Images of defects, from which classifier and risk model learn. They never join the memory bank. */
+export interface DefectFeatures extends PatchFeatures {
+  kind: 'labelled' | 'synthetic';
+  /** The training image that each was made on; -1 for a labelled one. */
+  madeOn: number[];
+}
+
+/** Of labelled defects: fewer could not be dealt out to the folds of a cross-validation. */
+const fewestLabelled = 5;
+const trustedLabelled = 20;
+/** Of synthetic defects: where there are fewer good images, each gets several. */
+const fewestSynthetic = 100;
+
+export interface DefectOptions {
+  extractor: PatchExtractor;
+  /** Images extracted at once. */
+  concurrency: number;
+  /** (H, W, 3) of the training images that defects are made on, by number */
+  pixels: ReadonlyMap<number, Uint8Array>;
+  /** The fold of each training image. */
+  foldOf: Int32Array;
+  seed: number;
+  count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
+}
+
+/** Labelled defects where there are 5 that can be read, else synthetic ones. */
+export async function extractDefects(sources: readonly TrainingSource[], options: DefectOptions) {
+  const labelled = await extractLabelled(sources, options);
+  const warnings = defectWarnings(labelled.madeOn.length, labelled.skipped);
+  const defects = labelled.madeOn.length < fewestLabelled ? await extractSynthetic(options) : labelled;
+  return { ...defects, warnings };
+}
+
+async function extractLabelled(sources: readonly TrainingSource[], { extractor, concurrency, count }: DefectOptions) {
+  const defects: DefectFeatures = { kind: 'labelled', madeOn: [], raw: [], embeddings: [], appearances: [] };
+  const skipped: SkippedImage[] = [];
+  if (sources.length === 0) return { ...defects, skipped };
+  const onExtracted = count('labelled defects', sources.length);
+  const extract = (source: TrainingSource) => skipUnreadable(source, () => extractor.extract(source));
+  for await (const output of orderedMap(sources, concurrency, extract)) {
+    onExtracted();
+    if (isSkipped(output)) skipped.push(output);
+    else addDefect(defects, output, -1);
+  }
+  return { ...defects, skipped };
+}
+
+async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, count }: DefectOptions) {
+  const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], raw: [], embeddings: [], appearances: [] };
+  const plans = planDefects([...pixels.keys()], foldOf, seed);
+  const onExtracted = count('synthetic defects', plans.length);
+  const make = async (plan: DefectPlan) => {
+    const recipe = { good: pixels.get(plan.on)!, texture: pixels.get(plan.from)!, seed: plan.seed };
+    return { plan, output: await extractor.extractDefect(recipe) };
+  };
+  for await (const { plan, output } of orderedMap(plans, concurrency, make)) {
+    onExtracted();
+    addDefect(defects, output, plan.on);
+  }
+  return defects;
+}
+
+function addDefect(defects: DefectFeatures, output: PatchOutput, madeOn: number): void {
+  addFeatures(defects, output);
+  defects.madeOn.push(madeOn);
+}
+
+/** What is to be made: a defect on one training image, cut from one of the same fold, so that one bank knows neither. */
+export interface DefectPlan {
+  on: number;
+  from: number;
+  seed: number;
+}
+
+/**
+ * As many defects as there are images to make them on, at least 100.
+ *
+ * @param images numbers of training images @param foldOf the fold of each training image
+ */
+export function planDefects(images: readonly number[], foldOf: Int32Array, seed: number): DefectPlan[] {
+  const random = createRandom(seed);
+  const count = images.length * Math.ceil(fewestSynthetic / images.length);
+  return Array.from({ length: count }, (_, index) => {
+    const on = images[index % images.length]!;
+    const sameFold = images.filter((image) => foldOf[image] === foldOf[on]);
+    return { on, from: sameFold[random.integer(sameFold.length)]!, seed: random.integer(2 ** 32) };
+  });
+}
+
+function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
+  const warnings: Warning[] = [];
+  if (skipped.length > 0) {
+    const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);
+    const message = `${skipped.length} labelled images of defects could not be read: ${faults.join('; ')}`;
+    warnings.push({ code: 'DEFECT_IMAGES_SKIPPED', message });
+  }
+  if (labelled < trustedLabelled && labelled + skipped.length > 0) {
+    const consequence =
+      labelled < fewestLabelled
+        ? `too few to learn from, so that defects were made up; give at least ${fewestLabelled}`
+        : `below ${trustedLabelled} the figures of classifier and risk model are left to chance`;
+    warnings.push({ code: 'FEW_DEFECT_IMAGES', message: `${labelled} labelled images of defects: ${consequence}` });
+  }
+  return warnings;
+}
