@@ -63,6 +63,8 @@ export const configSchema = z.strictObject({
   products: z.record(name, z.strictObject({ classifier: classifierSettings })).default({}),
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),
+  /** What is drawn of an explained image: the overlay, or all pictures at once; others are drawn on request. */
+  pictures: z.enum(['overlay', 'all']).default('overlay'),
   /** Compute threads of a process. */
   threads: count(1).default(availableParallelism()),
   /** Bundles that a process keeps loaded; the least recently used goes first. */

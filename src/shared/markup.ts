@@ -3,18 +3,18 @@ export interface Markup {
   readonly markup: string;
 }
 
-type Part = string | number | Markup | undefined | readonly Part[];
+type Part = string | number | Markup | false | undefined | readonly Part[];
 
 const references: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
 
 function markupOf(part: Part): string {
-  if (part === undefined) return '';
+  if (part === undefined || part === false) return '';
   if (typeof part === 'number') return String(part);
   if (typeof part === 'string') return part.replace(/[&<>"']/g, (character) => references[character]!);
   return 'markup' in part ? part.markup : part.map(markupOf).join('');
 }
 
-/** SVG or HTML of a template: strings and numbers are escaped, undefined is nothing, lists are joined. */
+/** SVG or HTML of a template: strings and numbers are escaped, undefined and false are nothing, lists are joined. */
 export function markup(strings: TemplateStringsArray, ...parts: Part[]): Markup {
   return { markup: String.raw({ raw: strings }, ...parts.map(markupOf)) };
 }

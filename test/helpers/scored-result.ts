@@ -1,4 +1,4 @@
-import type { ScoredResult } from '../../src/shared/contracts.js';
+import type { FailedResult, ScoredResult } from '../../src/shared/contracts.js';
 
 /** The result of an anomalous part without explanations. */
 export const scoredResult: ScoredResult = {
@@ -27,4 +27,20 @@ export const artefacts = {
   overlay: `${folder}/overlay.png`,
   anomalyMap: `${folder}/anomaly-map.npy`,
   gradcam: `${folder}/gradcam.npy`,
+};
+
+/** The result of an image that cannot be decoded. */
+export const failedResult: FailedResult = {
+  schema: 1,
+  inspectionId: 'i-20260131-fedcba9876543210fedcba98',
+  imageKey: 'images/line-1/2026-01-31/fedcba9876543210-cut.png',
+  camera: 'line-1',
+  product: 'plate',
+  bundle: 'v1',
+  capturedAt: '2026-01-31T08:00:00.000Z',
+  finishedAt: '2026-01-31T08:00:01.000Z',
+  status: 'failed',
+  error: { code: 'IMAGE_UNREADABLE', message: 'Expected a whole PNG image but it is cut', stage: 'score' },
+  policy: 'flagged',
+  priority: 0,
 };

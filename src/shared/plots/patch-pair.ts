@@ -16,10 +16,13 @@ export interface MarkedImage extends ImageSize {
 const patchesShown = 5;
 const margin = 16;
 const gap = 32;
-const enlarged = { top: 68, side: 320 };
-const whole = { top: enlarged.top + enlarged.side + 40, height: 200 };
-const width = 2 * margin + 2 * enlarged.side + gap;
-const height = whole.top + whole.height + margin;
+const enlarged = { top: 82, side: 320 };
+const whole = { top: enlarged.top + enlarged.side + 46, height: 200 };
+/** Of the picture. */
+export const patchPairSize: ImageSize = {
+  width: 2 * margin + 2 * enlarged.side + gap,
+  height: whole.top + whole.height + margin,
+};
 
 /**
  * The most suspicious patch of a part beside the patch of a good part that is most like it: both enlarged with their
@@ -32,7 +35,7 @@ export async function patchPairPng(part: MarkedImage, goodPart: MarkedImage): Pr
     ...(await drawColumn(part, left, palette.suspicious, ['This part', 'its most suspicious place'])),
     ...(await drawColumn(goodPart, right, palette.good, ['Nearest good part', 'the place most like it'])),
   ];
-  return await sharp({ create: { width, height, channels: 3, background: palette.paper } })
+  return await sharp({ create: { ...patchPairSize, channels: 3, background: palette.paper } })
     .composite(layers)
     .png()
     .toBuffer();
@@ -56,12 +59,12 @@ async function drawColumn(
   const everything = { left: 0, top: 0, width: image.width, height: image.height };
   const text = (y: number, size: number, colour: string, words: string, bold = false) =>
     labelAsOutlines({ x: 0, y, size, text: words, colour, bold });
-  const marks = markup`<svg xmlns="http://www.w3.org/2000/svg" width="${enlarged.side}" height="${height}">
-${text(30, 18, colour, title, true)}
-${text(54, 14, palette.faintInk, subtitle)}
-${text(whole.top - 12, 14, palette.faintInk, 'in the whole image')}
-${drawMark(image.box, region, enlarged.top, zoom, colour, 3)}
-${drawMark(image.box, everything, whole.top, wholeScale, colour, 2)}
+  const marks = markup`<svg xmlns="http://www.w3.org/2000/svg" width="${enlarged.side}" height="${patchPairSize.height}">
+${text(38, 26, colour, title, true)}
+${text(66, 18, palette.faintInk, subtitle)}
+${text(whole.top - 14, 18, palette.faintInk, 'in the whole image')}
+${drawMark(image.box, region, enlarged.top, zoom, colour, 4)}
+${drawMark(image.box, everything, whole.top, wholeScale, colour, 3)}
 </svg>`;
   return [
     { input: await cut(image, region, zoom), left, top: enlarged.top },

@@ -1,4 +1,5 @@
 import type { Risk } from '../contracts.js';
+import { featureNames } from '../kernels/readable-features.js';
 import { type Markup, markup, verbatim } from '../markup.js';
 import { describeFeature } from './feature-labels.js';
 import { type DrawLabel, labelAsOutlines, labelAsText } from './label.js';
@@ -8,7 +9,9 @@ import { svgToPng } from './svg-to-png.js';
 const width = 720;
 const rowHeight = 34;
 const barHeight = 22;
-const plot = { left: 288, right: width - 64, top: 84 };
+const plot = { left: 288, right: width - 64, top: 84, bottom: 84 + (featureNames.length + 2) * rowHeight };
+/** Of the drawing, in its own units. */
+export const waterfallSize = { width, height: plot.bottom + 34 };
 /** The page may be dark; a drawing of outlines alone is always on paper. */
 const darkStyle = verbatim(
   '<style>@media (prefers-color-scheme: dark) {.paper{fill:#161b22}.ink{fill:#e6edf3}.faint{fill:#9da7b1}.line{stroke:#3d444d}}</style>',
@@ -64,14 +67,13 @@ function draw(risk: Risk, label: DrawLabel): Markup {
   const ends = bars.map(({ to }) => to);
   const [low, high] = [Math.min(0, ...ends), Math.max(1, ...ends)];
   const across = (value: number) => round(plot.left + ((value - low) / (high - low)) * (plot.right - plot.left));
-  const bottom = plot.top + bars.length * rowHeight;
-  const height = bottom + 34;
+  const { height } = waterfallSize;
   return markup`<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
 <title>Risk of a defect: ${percent(risk.probability).toFixed(1)} %</title>
 ${darkStyle}
 <rect class="paper" width="${width}" height="${height}" fill="${palette.paper}"/>
 ${drawHead(label)}
-${drawScale(across, bottom, label)}
+${drawScale(across, label)}
 ${bars.map((bar, row) => drawBar(bar, row, across, label))}
 ${bars.slice(1).map((_, row) => drawStep(across(bars[row]!.to), row))}
 </svg>
@@ -90,11 +92,11 @@ ${key(plot.left + 130, palette.good, 'lowers the risk')}
 ${label({ x: width - 16, y: 60, text: 'in percent points', anchor: 'end', colour: palette.faintInk, role: 'faint' })}`;
 }
 
-function drawScale(across: (value: number) => number, bottom: number, label: DrawLabel): Markup[] {
+function drawScale(across: (value: number) => number, label: DrawLabel): Markup[] {
   return [0, 0.25, 0.5, 0.75, 1].map((value) => {
     const x = across(value);
-    return markup`<line class="line" x1="${x}" y1="${plot.top}" x2="${x}" y2="${bottom}" stroke="${palette.line}"/>
-${label({ x, y: bottom + 20, text: `${100 * value} %`, size: 12, anchor: 'middle', colour: palette.faintInk, role: 'faint' })}
+    return markup`<line class="line" x1="${x}" y1="${plot.top}" x2="${x}" y2="${plot.bottom}" stroke="${palette.line}"/>
+${label({ x, y: plot.bottom + 20, text: `${100 * value} %`, size: 12, anchor: 'middle', colour: palette.faintInk, role: 'faint' })}
 `;
   });
 }

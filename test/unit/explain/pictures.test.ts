@@ -60,8 +60,12 @@ async function pixelsOf(png: Uint8Array) {
 
 const rgbOf = (hex: string): Rgb => [1, 3, 5].map((i) => Number.parseInt(hex.slice(i, i + 2), 16)) as Rgb;
 
-/** The middle of the frame's lines in this colour within rows `top` to `bottom`: [left, top, right, bottom]. */
-function frameOf(picture: Awaited<ReturnType<typeof pixelsOf>>, hex: string, top: number, bottom: number) {
+/** The middle of the lines of the frame in this colour within some rows: [left, top, right, bottom]. */
+function frameOf(
+  picture: Awaited<ReturnType<typeof pixelsOf>>,
+  hex: string,
+  { top, bottom, lineWidth }: { top: number; bottom: number; lineWidth: number },
+) {
   const colour = rgbOf(hex);
   const [xs, ys]: [number[], number[]] = [[], []];
   for (let y = top; y < bottom; y++) {
@@ -73,47 +77,48 @@ function frameOf(picture: Awaited<ReturnType<typeof pixelsOf>>, hex: string, top
       ys.push(y);
     }
   }
-  return [Math.min(...xs) + 1.5, Math.min(...ys) + 1.5, Math.max(...xs) - 0.5, Math.max(...ys) - 0.5];
+  const half = lineWidth / 2;
+  return [Math.min(...xs) + half, Math.min(...ys) + half, Math.max(...xs) + 1 - half, Math.max(...ys) + 1 - half];
 }
 
-const enlargedRows = [68, 388] as const;
-const wholeRows = [428, 628] as const;
+const enlarged = { top: 82, bottom: 402, lineWidth: 4 };
+const whole = { top: 448, bottom: 648, lineWidth: 3 };
 const [leftColumn, rightColumn] = [16, 16 + 320 + 32];
 
 test('the pair of patches marks both places, enlarged and in the whole image', async () => {
   const pictures = await draw(explained, await storeWith([70, 40]));
   const picture = await pixelsOf(pictures['patch-pair.png']!);
-  expect([picture.width, picture.height]).toEqual([704, 644]);
+  expect([picture.width, picture.height]).toEqual([704, 664]);
 
   // Patch [64, 32] in its surroundings from [32, 0] on, four times as large; and patch [16, 48] from [0, 16] on.
-  const part = frameOf(picture, palette.suspicious, ...enlargedRows);
-  expectClose(part, [leftColumn + 128, 68 + 128, leftColumn + 192, 68 + 192], { atol: 0.51 }, 'part');
-  const goodPart = frameOf(picture, palette.good, ...enlargedRows);
-  expectClose(goodPart, [rightColumn + 64, 68 + 128, rightColumn + 128, 68 + 192], { atol: 0.51 }, 'good part');
-  expect(picture.at(leftColumn + 160, 68 + 160)).toEqual(green);
-  expect(picture.at(rightColumn + 96, 68 + 160)).toEqual(violet);
-  expect(picture.at(leftColumn + 100, 68 + 160)).toEqual(ground);
+  const part = frameOf(picture, palette.suspicious, enlarged);
+  expectClose(part, [leftColumn + 128, 82 + 128, leftColumn + 192, 82 + 192], { atol: 0.51 }, 'part');
+  const goodPart = frameOf(picture, palette.good, enlarged);
+  expectClose(goodPart, [rightColumn + 64, 82 + 128, rightColumn + 128, 82 + 192], { atol: 0.51 }, 'good part');
+  expect(picture.at(leftColumn + 160, 82 + 160)).toEqual(green);
+  expect(picture.at(rightColumn + 96, 82 + 160)).toEqual(violet);
+  expect(picture.at(leftColumn + 100, 82 + 160)).toEqual(ground);
 
   const scale = 200 / H;
   const placeOf = (x: number, y: number, left: number) => [
     left + x * scale,
-    428 + y * scale,
+    448 + y * scale,
     left + (x + 16) * scale,
-    428 + (y + 16) * scale,
+    448 + (y + 16) * scale,
   ];
-  const inPart = frameOf(picture, palette.suspicious, ...wholeRows);
-  expectClose(inPart, placeOf(64, 32, leftColumn), { atol: 1.6 }, 'part, whole');
-  const inGoodPart = frameOf(picture, palette.good, ...wholeRows);
-  expectClose(inGoodPart, placeOf(16, 48, rightColumn), { atol: 1.6 }, 'good part, whole');
-  expect(picture.at(leftColumn + 150, 428 + 83)).toEqual(green);
+  const inPart = frameOf(picture, palette.suspicious, whole);
+  expectClose(inPart, placeOf(64, 32, leftColumn), { atol: 1.01 }, 'part, whole');
+  const inGoodPart = frameOf(picture, palette.good, whole);
+  expectClose(inGoodPart, placeOf(16, 48, rightColumn), { atol: 1.01 }, 'good part, whole');
+  expect(picture.at(leftColumn + 150, 448 + 83)).toEqual(green);
 });
 
 test('at the border the surroundings move inside', async () => {
   const pictures = await draw(explained, await storeWith([W - 1, H - 1]));
   const picture = await pixelsOf(pictures['patch-pair.png']!);
-  const [left, top] = frameOf(picture, palette.suspicious, ...enlargedRows);
-  expectClose([left!, top!], [leftColumn + 256, 68 + 256], { atol: 0.51 });
-  expect(picture.at(leftColumn + 288, 68 + 288)).toEqual(green);
+  const [left, top] = frameOf(picture, palette.suspicious, enlarged);
+  expectClose([left!, top!], [leftColumn + 256, 82 + 256], { atol: 0.51 });
+  expect(picture.at(leftColumn + 288, 82 + 288)).toEqual(green);
 });
 
 test('the Grad-CAM++ overlay is the displayed map over the image at the size of the model input', async () => {
