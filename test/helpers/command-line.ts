@@ -50,14 +50,13 @@ export function startCommand(
     stdout: () => output.stdout,
     stderr: () => output.stderr,
     async printed(text) {
+      let running = true;
       while (!output.stderr.includes(text)) {
-        const [, code] = await Promise.race([
-          once(child.stderr, 'data').then(() => [true, 0]),
-          ended.then((exitCode) => [false, exitCode]),
-        ]);
-        if (child.exitCode !== null && !output.stderr.includes(text)) {
-          throw new Error(`ended with ${code} before it printed ${text}: ${output.stderr}`);
-        }
+        if (!running) throw new Error(`ended with ${await ended} before it printed ${text}: ${output.stderr}`);
+        const end = ended.then(() => {
+          running = false;
+        });
+        await Promise.race([once(child.stderr, 'data'), end]);
       }
     },
     ended,
