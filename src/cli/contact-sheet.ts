@@ -6,9 +6,11 @@ import { patchPairSize } from '../shared/plots/patch-pair.js';
 import { waterfallBars, waterfallSize } from '../shared/plots/waterfall.js';
 import { contactSheetStyle } from './contact-sheet-style.js';
 
-/** An inspection with the names of the files beside its result.json, in a folder named after it. */
+/** An inspection and the names of the files in its folder. */
 export interface Card {
   result: InspectionResult;
+  /** From the page to its files, such as its id. */
+  folder: string;
   files: readonly string[];
   /** Width over height of the part, in which its overlays are shown too: they are as the network saw it, perhaps distorted. */
   aspect: number;
@@ -35,7 +37,7 @@ export const worstFirst = (cards: readonly Card[]): Card[] =>
   );
 
 /**
- * A page that shows inspections, worst first. It lies beside their folders and opens from disk: it needs no server, runs no
+ * A page that shows inspections, worst first. It lies over their folders and opens from disk: it needs no server, runs no
  * script and loads nothing but their pictures.
  */
 export function contactSheet(cards: readonly Card[]): string {
@@ -69,9 +71,9 @@ ${worstFirst(cards).map(drawCard)}
 `.markup;
 }
 
-function drawCard({ result, files, aspect }: Card): Markup {
+function drawCard({ result, folder, files, aspect }: Card): Markup {
   const group = groupOf(result);
-  const { imageKey, capturedAt, camera, bundle, inspectionId } = result;
+  const { imageKey, capturedAt, camera, bundle } = result;
   const taken = `${capturedAt.slice(0, 19).replace('T', ' ')} UTC`;
   return markup`<article class="${group}">
 <div class="facts">
@@ -79,9 +81,9 @@ function drawCard({ result, files, aspect }: Card): Markup {
 <h2>${fileNameOf(imageKey)}</h2>
 <p class="faint">${taken}${camera === null ? '' : `, camera ${camera}`}, bundle ${bundle}</p>
 ${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files.includes('waterfall.svg'))}
-<p class="faint"><a href="${inspectionId}/result.json">result.json</a></p>
+<p class="faint"><a href="${folder}/result.json">result.json</a></p>
 </div>
-<div class="pictures">${captions.map((caption) => files.includes(caption.name) && drawFigure(inspectionId, caption, aspect))}</div>
+<div class="pictures">${captions.map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
 </article>
 `;
 }
@@ -140,7 +142,7 @@ interface Caption {
 const captions: Caption[] = [
   { name: 'image.jpg', caption: 'The part', kind: 'part' },
   { name: 'overlay.png', caption: 'Where it differs from good parts (red: most)', kind: 'part' },
-  { name: 'gradcam-overlay.png', caption: 'What looks like a defect to the classifier (red: most)', kind: 'part' },
+  { name: 'gradcam-overlay.png', caption: 'Where the classifier looks for a defect (red: most)', kind: 'part' },
   { name: 'patch-pair.png', caption: 'Its most suspicious place beside a good one', kind: 'pair', size: patchPairSize },
   { name: 'waterfall.svg', caption: 'Why this risk', kind: 'chart', size: waterfallSize },
 ];
@@ -149,5 +151,5 @@ function drawFigure(folder: string, { name, caption, kind, size }: Caption, aspe
   const aspect = size ? size.width / size.height : aspectOfPart;
   const path = `${folder}/${name}`;
   return markup`
-<figure class="${kind}" style="--aspect: ${aspect.toFixed(4)}"><a href="${path}"><img src="${path}" alt="${caption}" loading="lazy" decoding="async"></a><figcaption>${caption}</figcaption></figure>`;
+<figure class="${kind}" style="--aspect: ${aspect.toFixed(4)}"><a href="${path}"><img src="${path}" alt="${caption}" loading="lazy"></a><figcaption>${caption}</figcaption></figure>`;
 }

@@ -57,6 +57,8 @@ const classifierSettings = z.strictObject({
 });
 export type ClassifierSettings = z.infer<typeof classifierSettings>;
 
+export const picturesSchema = z.enum(['overlay', 'all']);
+
 export const configSchema = z.strictObject({
   /** Which product each camera looks at. */
   cameras: z.record(name, z.strictObject({ product: name })).default({}),
@@ -64,7 +66,7 @@ export const configSchema = z.strictObject({
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),
   /** What is drawn of an explained image: the overlay, or all pictures at once; others are drawn on request. */
-  pictures: z.enum(['overlay', 'all']).default('overlay'),
+  pictures: picturesSchema.default('overlay'),
   /** Compute threads of a process. */
   threads: count(1).default(availableParallelism()),
   /** Bundles that a process keeps loaded; the least recently used goes first. */

@@ -15,6 +15,7 @@ import { gradcam } from './gradcam.js';
 import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
 import { shap } from './shap.js';
+import { storePictures } from './store-pictures.js';
 
 export interface PoolOptions {
   store: ObjectStore;
@@ -65,6 +66,9 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
             store,
             childOutcomes: () => childOutcomes(job, queues),
             publishResult: (event) => publish(queues, 'results', event),
+            ...(config.pictures === 'all' && {
+              storePictures: (result) => storePictures(result, { store, compute }),
+            }),
           }),
       }),
   };

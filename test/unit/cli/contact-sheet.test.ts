@@ -8,11 +8,12 @@ import { failedResult, scoredResult } from '../../helpers/scored-result.js';
 const idOf = (number: number) => `i-20260131-${String(number).padStart(24, '0')}`;
 const cardOf = (changes: Partial<ScoredResult>, files: string[] = []): Card => ({
   result: { ...scoredResult, ...changes },
+  folder: changes.inspectionId ?? scoredResult.inspectionId,
   files: ['result.json', ...files],
   aspect: 1.5,
 });
 const good = (severity: number): Partial<ScoredResult> => ({ verdict: 'good', severity });
-const failed: Card = { result: failedResult, files: ['result.json'], aspect: 1 };
+const failed: Card = { result: failedResult, folder: failedResult.inspectionId, files: ['result.json'], aspect: 1 };
 
 const articlesOf = (page: string) => page.match(/<article[\s\S]*?<\/article>/g) ?? [];
 const textOf = (markup: string) => markup.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ');
