@@ -77,7 +77,10 @@ async function embedded(): Promise<Transport> {
   };
 }
 
-const workers = ['score', 'finalize'].map((stage) => ({ args: ['worker', stage], ready: `working on ${stage}` }));
+const workers = [['score'], ['gradcam', 'features', 'shap'], ['finalize']].map((stages) => ({
+  args: ['worker', ...stages],
+  ready: `working on ${stages.join(', ')}`,
+}));
 
 const apart = (place: () => Promise<Place>) => async (): Promise<Transport> => {
   const [{ store, env: access, remove }, redis] = await Promise.all([place(), startRedisServer()]);

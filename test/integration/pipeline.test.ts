@@ -9,7 +9,7 @@ import { type ReconcileReport, reconcile } from '../../src/producer/reconcile.js
 import { writeSimulatedDataset } from '../../src/producer/simulated-camera.js';
 import { configSchema } from '../../src/shared/config.js';
 import type { InspectionEvent, ScoredResult } from '../../src/shared/contracts.js';
-import { anomalyMapKey, inspectionFolder, overlayKey } from '../../src/shared/keys.js';
+import { anomalyMapKey, gradcamKey, inspectionFolder, overlayKey } from '../../src/shared/keys.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { readNpy } from '../../src/shared/npy.js';
 import { openQueues } from '../../src/shared/queues.js';
@@ -48,7 +48,9 @@ const byFile = (results: ScoredResult[]) => new Map(results.map((result) => [fil
 
 /** What must be the same however an image was inspected. */
 function findings({ inspectionId: _, imageKey, camera, finishedAt, timings, artefacts, ...found }: ScoredResult) {
-  return { ...found, artefacts: artefacts && Object.keys(artefacts).sort() };
+  const { explanations, ...rest } = found;
+  const statuses = Object.values(explanations ?? {}).map(({ key, ...explanation }) => explanation);
+  return { ...rest, statuses, artefacts: artefacts && Object.keys(artefacts).sort() };
 }
 
 async function keysUnder(store: ObjectStore, prefix: string): Promise<string[]> {
@@ -137,16 +139,21 @@ describe.each(transportKinds())('the pipeline on $name', ({ open, workersApart }
         expect(keys).toEqual(['result.json']);
         continue;
       }
-      expect(keys).toEqual(['anomaly-map.npy', 'overlay.png', 'result.json']);
-      expect(artefacts).toEqual({ anomalyMap: anomalyMapKey(inspectionId), overlay: overlayKey(inspectionId) });
+      expect(keys).toEqual(['anomaly-map.npy', 'gradcam.npy', 'overlay.png', 'result.json']);
+      expect(artefacts).toEqual({
+        anomalyMap: anomalyMapKey(inspectionId),
+        overlay: overlayKey(inspectionId),
+        gradcam: gradcamKey(inspectionId),
+      });
       const bytes = { map: await store.get(artefacts!.anomalyMap), overlay: await store.get(artefacts!.overlay) };
       const { shape, data } = readNpy(bytes.map, 'anomaly map');
       expect((data as Float32Array).every(Number.isFinite)).toBe(true);
       const picture = await sharp(bytes.overlay).raw().toBuffer({ resolveWithObject: true });
       expect([picture.info.height, picture.info.width]).toEqual(shape);
-      const fromInspect = inspected.get(fileOf(imageKey))!.artefacts!;
-      expect(Buffer.compare(bytes.map, await readFile(fromInspect.anomalyMap))).toBe(0);
-      expect(Buffer.compare(bytes.overlay, await readFile(fromInspect.overlay))).toBe(0);
+      const fromInspect = join(root, 'out', inspected.get(fileOf(imageKey))!.inspectionId);
+      for (const key of Object.values(artefacts!)) {
+        expect(Buffer.compare(await store.get(key), await readFile(join(fromInspect, basename(key)))), key).toBe(0);
+      }
     }
     await until('all work objects to be gone', async () => (await keysUnder(store, 'work/')).length === 0);
     expect(await keysUnder(store, 'images/')).toHaveLength(first.length);
@@ -188,10 +195,12 @@ describe.each(transportKinds())('the pipeline on $name', ({ open, workersApart }
       expect(Date.parse(result.finishedAt)).toBeGreaterThan(Date.parse(old.finishedAt));
       expect(result).toMatchObject({ status: 'done', verdict: old.verdict, anomalyScore: old.anomalyScore });
       expect(result.explanations).toEqual({
-        gradcam: expect.objectContaining({ code: 'NOT_AVAILABLE' }),
-        features: expect.objectContaining({ code: 'NOT_AVAILABLE' }),
-        shap: expect.objectContaining({ code: 'NOT_AVAILABLE' }),
+        gradcam: { status: 'done', key: gradcamKey(result.inspectionId) },
+        features: { status: 'done' },
+        shap: { status: 'done' },
       });
+      const { probability, baseValue, features } = result.risk!;
+      expect(features.reduce((sum, { shap }) => sum + shap, baseValue)).toBeCloseTo(probability, 6);
       await sharp(await store.get(result.artefacts!.overlay)).stats();
     }
     await until('all work objects to be gone', async () => (await keysUnder(store, 'work/')).length === 0);
@@ -217,7 +226,7 @@ describe.each(transportKinds())('the pipeline on $name', ({ open, workersApart }
   });
 
   test('images that wait while a bundle is activated are inspected with the one they were meant for', async () => {
-    expect(await transport.stopWorkers()).toEqual([0, 0]);
+    expect(await transport.stopWorkers()).toEqual([0, 0, 0]);
     expect(await ingest('test/good', '--again')).toMatchObject({ ...nothing, enqueued: 3 });
     expect(await run(['bundles', 'activate', 'plate', 'v2'], env)).toEqual({ product: 'plate', active: 'v2' });
     await transport.startWorkers();
