@@ -9,8 +9,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks', // the vm pools give typed arrays of another realm, which onnxruntime refuses
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 240_000, // only ends what would hang for ever: tests start processes, on machines that may be busy
+    hookTimeout: 240_000,
     reporters: ['default', './test/helpers/plain-summary.ts'],
   },
 });

@@ -1,4 +1,3 @@
-import { Command } from 'commander';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import {
   activateBundle,
@@ -8,7 +7,7 @@ import {
   listBundles,
   readBundle,
 } from '../shared/bundle.js';
-import { answer, type CommonOptions, defineCommand, openSession } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, defineGroup, openSession } from './command-line.js';
 
 const describe = (bundle: Bundle, active: string | undefined): string =>
   `${bundle.version === active ? '*' : ' '} ${bundle.version.padEnd(5)} ${bundle.createdAt}  ${bundle.images} images, ` +
@@ -48,8 +47,9 @@ const activate = defineCommand(
   answer(options, { product, active: version }, [`${product}: ${version} is active`]);
 });
 
-export const bundles = new Command('bundles')
-  .description('What was learned for a product: list, show, activate.')
-  .addCommand(list)
-  .addCommand(show)
-  .addCommand(activate);
+export const bundles = defineGroup(
+  'bundles',
+  'What was learned for a product: list, show, activate.',
+  'patchline bundles list kol',
+  [list, show, activate],
+);

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { type Config, loadConfig } from '../shared/config.js';
 import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
+import { dateOf } from '../shared/keys.js';
 import { createLogger, type Logger } from '../shared/logger.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { openStore } from '../shared/store/open-store.js';
@@ -22,8 +23,17 @@ export function defineCommand(nameAndArguments: string, description: string, exa
     .option('--store <where>', 'a directory or s3://bucket/prefix (default: PATCHLINE_STORE, else ./patchline-data)')
     .option('--config <file>', 'configuration (default: PATCHLINE_CONFIG, else ./patchline.yaml if there is one)')
     .option('--json', 'print one JSON document on stdout')
-    .addHelpText('after', `\nExample:\n${example.replace(/^/gm, '  ')}`);
+    .addHelpText('after', exampleText(example));
 }
+
+/** A command that only holds others. */
+export function defineGroup(name: string, description: string, example: string, commands: Command[]): Command {
+  const group = new Command(name).description(description).addHelpText('after', exampleText(example));
+  for (const command of commands) group.addCommand(command);
+  return group;
+}
+
+const exampleText = (example: string): string => `\nExample:\n${example.replace(/^/gm, '  ')}`;
 
 export interface Session {
   config: Config;
@@ -51,19 +61,23 @@ export const remark = (line: string): void => void process.stderr.write(`${line}
 export const wholeNumber =
   (least: number) =>
   (text: string): number => {
-    if (/^\d+$/.test(text) && Number(text) >= least) return Number(text);
+    if (/^\d+$/.test(text) && Number(text) >= least && Number.isSafeInteger(Number(text))) return Number(text);
     throw new InvalidArgumentError(`Expected a whole number of at least ${least}.`);
   };
 
 export function date(text: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text))) return text;
+  const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(text));
+  if (isDay && dateOf(text) === text) return text; // 2026-02-30 parses too: as the second of March
   throw new InvalidArgumentError('Expected a date such as 2026-01-31.');
 }
 
 /** Runs the command line: exit 0 done, 1 failed, 2 wrong usage. */
 export async function runCommandLine(program: Command, argv: string[]): Promise<void> {
   for (const command of [program, ...program.commands.flatMap((each) => [each, ...each.commands])]) {
-    command.exitOverride().showHelpAfterError('(--help shows how to use it)');
+    command
+      .exitOverride()
+      .showHelpAfterError('(--help shows how to use it)')
+      .configureOutput({ outputError: (text, write) => write(text.replace(/^error/, 'ARGUMENT_INVALID')) });
   }
   try {
     await program.parseAsync(argv);
@@ -73,10 +87,12 @@ export async function runCommandLine(program: Command, argv: string[]): Promise<
 }
 
 function report(error: unknown, json: boolean): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2; // it has said why itself
-  const code = codeOf(error);
-  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message: messageOf(error) } }, null, 2)}\n`);
-  remark(`${code}: ${messageOf(error)}`);
-  if (!(error instanceof PatchlineError) && error instanceof Error) remark(error.stack ?? '');
+  const isSaid = error instanceof CommanderError; // commander prints its own messages
+  if (isSaid && error.exitCode === 0) return 0;
+  const code = isSaid ? 'ARGUMENT_INVALID' : codeOf(error);
+  const message = isSaid ? error.message.replace(/^error: /, '') : messageOf(error);
+  if (json) process.stdout.write(`${JSON.stringify({ error: { code, message } }, null, 2)}\n`);
+  if (!isSaid) remark(`${code}: ${message}`);
+  if (!isSaid && !(error instanceof PatchlineError) && error instanceof Error) remark(error.stack ?? '');
   return code === 'ARGUMENT_INVALID' ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 import { createProducer, type Producer } from '../producer/enqueue.js';
+import type { Logger } from '../shared/logger.js';
 import { openQueues, type Queues } from '../shared/queues.js';
-import { assertNoEviction, findRedis } from '../shared/redis.js';
+import { assertNoEviction, connectRedis, findRedis } from '../shared/redis.js';
 import { type CommonOptions, openSession, type Session } from './command-line.js';
 
 export interface Connection extends Session {
@@ -15,12 +16,23 @@ export async function withConnection<T>(
 ): Promise<T> {
   const session = await openSession(options);
   const { store, config, logger } = session;
-  const queues = openQueues(await findRedis(store.url), config.queue, logger);
+  const url = await findRedis(store.url);
+  await assertKeeping(url, logger);
+  const queues = openQueues(url, config.queue, logger);
   try {
-    await assertNoEviction(queues.redis);
     return await work({ ...session, queues, producer: createProducer(store, queues, config) });
   } finally {
     await queues.close();
+  }
+}
+
+/** Asked before a queue is opened, since BullMQ prints a remark of its own for each. @throws REDIS_EVICTS */
+async function assertKeeping(url: string, logger: Logger): Promise<void> {
+  const redis = connectRedis(url, { logger });
+  try {
+    await assertNoEviction(redis);
+  } finally {
+    redis.disconnect();
   }
 }
 

@@ -12,6 +12,7 @@ import { type InspectionResult, stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { PatchlineError } from '../shared/errors.js';
 import { openQueues } from '../shared/queues.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
 import { openStore } from '../shared/store/open-store.js';
 import { type PoolOptions, startPools } from '../workers/pools.js';
 import {
@@ -25,6 +26,8 @@ import {
 } from './command-line.js';
 import { untilAskedToEnd } from './connection.js';
 import { fitWith } from './fit.js';
+import { copyInspection, writeContactSheet } from './inspection-folders.js';
+import { createProgress } from './progress.js';
 import { describeResult } from './result-lines.js';
 
 const seed = 7;
@@ -57,9 +60,10 @@ export const demo = defineCommand(
     const queues = openQueues(redis.url, session.config.queue, session.logger);
     try {
       await learn(session);
-      const pools = startPools(stageNames, { ...session, queues });
+      const pools = startPools(stageNames, { ...session, queues, classifiers: new Map() });
       const line = await inspectLine({ ...session, queues }, options);
-      answer(options, summaryOf(line), tableOf(line));
+      const contactSheet = await drawContactSheet(session.store, line, directory);
+      answer(options, { ...summaryOf(line), contactSheet }, [...tableOf(line), `pictures: ${contactSheet}`]);
       if (!options.exit) {
         remark('Press Ctrl-C to end.');
         await untilAskedToEnd();
@@ -115,7 +119,7 @@ interface Line {
 }
 
 /** Sends the plates one after the other and prints a line for each result. */
-async function inspectLine(options: PoolOptions, { images }: DemoOptions): Promise<Line> {
+async function inspectLine(options: Omit<PoolOptions, 'classifiers'>, { images }: DemoOptions): Promise<Line> {
   const { store, queues, config, logger } = options;
   const producer = createProducer(store, queues, config);
   const sent = new Map<string, { defect: string | null; sentAt: number }>();
@@ -134,6 +138,17 @@ async function inspectLine(options: PoolOptions, { images }: DemoOptions): Promi
     remark(`${describeResult(result)}  (${defect ?? 'good'})`);
   }
   return { inspected, seconds: (performance.now() - startedAt) / 1000 };
+}
+
+/** Draws all pictures; index.html lies in the demo's own folder. */
+async function drawContactSheet(store: ObjectStore, { inspected }: Line, directory: string): Promise<string> {
+  const progress = createProgress('drawing', inspected.length);
+  for (const { result } of inspected) {
+    await copyInspection(store, result, join(directory, 'pictures'), 'all');
+    progress.tick();
+  }
+  progress.stop();
+  return await writeContactSheet(directory, 'pictures');
 }
 
 const isFlagged = ({ result }: Inspected): boolean => result.status !== 'failed' && result.verdict === 'anomalous';

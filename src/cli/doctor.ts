@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { Tensor } from 'onnxruntime-node';
+import { loadConfig } from '../shared/config.js';
 import { messageOf } from '../shared/errors.js';
 import { median } from '../shared/kernels/quantile.js';
+import { createLogger, type Logger } from '../shared/logger.js';
 import { type NetworkName, networks, readNetwork } from '../shared/networks.js';
 import { createSession } from '../shared/onnx/session.js';
 import { assertNoEviction, connectRedis, findRedis } from '../shared/redis.js';
-import type { ObjectStore } from '../shared/store/object-store.js';
-import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
+import { openStore } from '../shared/store/open-store.js';
+import { answer, type CommonOptions, defineCommand, storeUrlOf } from './command-line.js';
 
 interface Finding {
   check: string;
@@ -30,7 +32,8 @@ function checkNode(): string {
   return process.version;
 }
 
-async function checkStore(store: ObjectStore): Promise<string> {
+async function checkStore(url: string): Promise<string> {
+  const store = await openStore(url);
   const key = `work/doctor-${randomBytes(8).toString('hex')}`;
   const bytes = randomBytes(1_000);
   await store.put(key, bytes);
@@ -43,8 +46,8 @@ async function checkStore(store: ObjectStore): Promise<string> {
   return `${store.url} writes, reads and deletes${puts}`;
 }
 
-async function checkRedis({ store, logger }: Session): Promise<string> {
-  const redis = connectRedis(await findRedis(store.url), { logger });
+async function checkRedis(storeUrl: string, logger: Logger): Promise<string> {
+  const redis = connectRedis(await findRedis(storeUrl), { logger });
   try {
     await assertNoEviction(redis);
     const [, version] = /(?:valkey|redis)_version:(\S+)/.exec(await redis.info('server')) ?? [];
@@ -75,11 +78,12 @@ export const doctor = defineCommand(
   'Check Node, store, Redis and the networks, and time the networks on this machine. Exit 1 if something is wrong.',
   'patchline doctor --store s3://parts/line',
 ).action(async (options: CommonOptions) => {
-  const session = await openSession(options);
+  const { logLevel } = await loadConfig(options.config);
+  const storeUrl = storeUrlOf(options);
   const findings = [
     await examine('node', checkNode),
-    await examine('store', () => checkStore(session.store)),
-    await examine('redis', () => checkRedis(session)),
+    await examine('store', () => checkStore(storeUrl)),
+    await examine('redis', () => checkRedis(storeUrl, createLogger(logLevel))),
   ];
   const times: Partial<Record<NetworkName, number>> = {};
   for (const name of Object.keys(networks) as NetworkName[]) {

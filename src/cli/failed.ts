@@ -1,4 +1,3 @@
-import { Command } from 'commander';
 import {
   dropFailed,
   type FailedInspection,
@@ -7,7 +6,7 @@ import {
   showFailed,
 } from '../producer/failed-inspections.js';
 import { PatchlineError } from '../shared/errors.js';
-import { answer, type CommonOptions, defineCommand } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, defineGroup } from './command-line.js';
 import { withConnection } from './connection.js';
 
 const describe = ({ inspection, status, reasons }: FailedInspection): string =>
@@ -74,9 +73,9 @@ const drop = defineCommand(
     });
   });
 
-export const failed = new Command('failed')
-  .description('What failed for good or stayed incomplete: list, show, retry, drop.')
-  .addCommand(list)
-  .addCommand(show)
-  .addCommand(retry)
-  .addCommand(drop);
+export const failed = defineGroup(
+  'failed',
+  'What failed for good or stayed incomplete: list, show, retry, drop.',
+  'patchline failed list',
+  [list, show, retry, drop],
+);

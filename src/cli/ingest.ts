@@ -1,21 +1,18 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
 import { listImageFiles } from '../producer/image-files.js';
 import { assertCameraName, collectFiles, type Ingested, ingestFiles } from '../producer/ingest.js';
 import { lastEventId, waitForResults } from '../producer/wait-for-results.js';
 import type { InspectionResult } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
-import { inspectionFolder } from '../shared/keys.js';
-import { listAll, type ObjectStore } from '../shared/store/object-store.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, withConnection } from './connection.js';
+import { copyInspection, writeContactSheet } from './inspection-folders.js';
+import { assertPlaceForPictures, type PicturesOptions, picturesOption } from './pictures-option.js';
 import { createProgress } from './progress.js';
 import { describeResult } from './result-lines.js';
 
-interface IngestOptions extends CommonOptions {
+interface IngestOptions extends CommonOptions, PicturesOptions {
   camera: string;
   wait?: boolean;
-  out?: string;
   again?: boolean;
   collect?: boolean;
 }
@@ -27,7 +24,8 @@ export const ingest = defineCommand(
 )
   .requiredOption('--camera <name>', 'the camera that took them')
   .option('--wait', 'wait for the results; exit 1 if an inspection failed')
-  .option('--out <dir>', 'with --wait: copy results and pictures to DIR/<inspection>/')
+  .option('--out <dir>', 'with --wait: copy results and pictures to DIR/<inspection>/, to look at with DIR/index.html')
+  .addOption(picturesOption())
   .option('--again', 'inspect anew what already has a result')
   .option('--collect', 'only store them, for a later fit --camera')
   .action(async (path: string, options: IngestOptions) => {
@@ -43,6 +41,7 @@ export const ingest = defineCommand(
         'Expected --collect without --wait and --again: it inspects nothing',
       );
     }
+    assertPlaceForPictures(options);
     assertCameraName(options.camera);
     const { files, skipped } = await listImageFiles(path);
     const report = options.collect ? await collect(files, options) : await inspectAll(files, options);
@@ -122,7 +121,7 @@ async function waitForAll(
   { store, queues, logger }: Connection,
   ids: Set<string>,
   from: string,
-  { out, json }: IngestOptions,
+  { out, json, pictures = 'overlay' }: IngestOptions,
 ): Promise<InspectionResult[]> {
   const progress = createProgress('inspecting', ids.size);
   const results: InspectionResult[] = [];
@@ -130,17 +129,9 @@ async function waitForAll(
     progress.tick();
     results.push(result);
     if (!json && !progress.shown) remark(describeResult(result));
-    if (out !== undefined) await copyInspection(store, result.inspectionId, out);
+    if (out !== undefined) await copyInspection(store, result, out, pictures);
   }
   progress.stop();
+  if (out !== undefined) remark(`pictures: ${await writeContactSheet(out)}`);
   return results;
-}
-
-/** Copies result.json and the artefacts of an inspection to DIR/<inspection>/. */
-async function copyInspection(store: ObjectStore, inspectionId: string, out: string): Promise<void> {
-  const directory = resolve(out, inspectionId);
-  await mkdir(directory, { recursive: true });
-  for await (const { key } of listAll(store, `${inspectionFolder(inspectionId)}/`)) {
-    await writeFile(join(directory, basename(key)), await store.get(key));
-  }
 }

@@ -1,23 +1,24 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import pMap from 'p-map';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { readCameraFile } from '../producer/ingest.js';
-import { type Compute, createCompute } from '../shared/compute.js';
-import type { FailedResult, Inspection, InspectionResult, ScoredResult } from '../shared/contracts.js';
+import { createCompute } from '../shared/compute.js';
+import type { FailedResult, Inspection, Policy } from '../shared/contracts.js';
 import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
 import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
+import { loadClassifiers } from '../shared/load-classifiers.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, packWork, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import { explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
-import { answer, type CommonOptions, defineCommand, openSession, type Session } from './command-line.js';
+import type { ClassifierContext } from '../workers/gradcam.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark, type Session } from './command-line.js';
+import { type Inspected, writeContactSheet, writeInspection } from './inspection-folders.js';
+import { assertPlaceForPictures, type PicturesOptions, picturesOption } from './pictures-option.js';
 import { createProgress } from './progress.js';
 import { describeResult } from './result-lines.js';
 
-interface InspectOptions extends CommonOptions {
+interface InspectOptions extends CommonOptions, PicturesOptions {
   product: string;
-  out?: string;
 }
 
 export const inspect = defineCommand(
@@ -26,10 +27,14 @@ export const inspect = defineCommand(
   'patchline inspect part.jpg --product kol --out ./result',
 )
   .requiredOption('--product <name>', 'the product they show')
-  .option('--out <dir>', 'write result.json, overlay.png and anomaly-map.npy to DIR/<inspection>/')
+  .option('--out <dir>', 'write results and pictures to DIR/<inspection>/, to look at with DIR/index.html')
+  .addOption(picturesOption())
   .action(async (images: string[], options: InspectOptions) => {
+    assertPlaceForPictures(options);
     const session = await openSession(options);
     const { store, config } = session;
+    const { out, pictures = config.pictures } = options;
+    const policy = options.pictures === 'all' ? 'all' : config.explain;
     const version = await requireActiveVersion(store, options.product);
     const compute = createCompute({ threads: Math.min(config.threads, images.length) });
     const scorer = createScorer(compute, {
@@ -37,17 +42,21 @@ export const inspect = defineCommand(
     });
     try {
       const bundle = await loadBundle(store, options.product, version);
+      const classifiers = await loadClassifiers(config);
+      const classifier = { compute, classifiers, maxLoadedBundles: config.maxLoadedBundles };
       const progress = createProgress('inspecting', images.length);
       const results = await pMap(
         images,
         async (image) => {
-          const result = await inspectImage(image, { session, compute, scorer, bundle, out: options.out });
+          const inspected = await inspectImage(image, { session, classifier, scorer, bundle, policy });
+          if (out !== undefined) await writeInspection(inspected, out, pictures, store);
           progress.tick();
-          return result;
+          return inspected.result;
         },
         { concurrency: 2 * compute.threads },
       );
       progress.stop();
+      if (out !== undefined) remark(`pictures: ${await writeContactSheet(out)}`);
       answer(options, results, results.map(describeResult));
       if (results.some(({ status }) => status === 'failed')) process.exitCode = 1;
     } finally {
@@ -57,55 +66,49 @@ export const inspect = defineCommand(
 
 interface Inspector {
   session: Session;
-  compute: Compute;
+  classifier: ClassifierContext;
   scorer: Scorer;
   bundle: LoadedBundle;
-  out: string | undefined;
+  policy: Policy;
 }
 
-async function inspectImage(path: string, inspector: Inspector): Promise<InspectionResult> {
+async function inspectImage(path: string, inspector: Inspector): Promise<Inspected> {
   const { product, version } = inspector.bundle.bundle;
-  const { explain, limits } = inspector.session.config;
+  const { policy, session } = inspector;
   const identity = { imageKey: path, camera: null, product, bundle: version };
   const inspectionOf = (capturedAt: string): Inspection => {
     const inspectionId = inspectionIdOf(path, product, version, capturedAt);
-    return { inspectionId, ...identity, policy: explain, priority: 0, capturedAt };
+    return { inspectionId, ...identity, policy, priority: 0, capturedAt };
   };
   let inspection = inspectionOf(new Date().toISOString());
   try {
-    const { bytes, capturedAt } = await readCameraFile(path, 'file', limits);
+    const { bytes, capturedAt } = await readCameraFile(path, 'file', session.config.limits);
     inspection = inspectionOf(capturedAt);
     const image = await inspector.scorer.score(bytes, inspector.bundle);
-    return await resultOf(inspection, image, inspector);
+    return { ...(await explain(inspection, image, inspector)), original: bytes };
   } catch (error) {
     if (!(error instanceof PatchlineError)) throw error;
-    return failedResultOf(inspection, error);
+    return { result: failedResultOf(inspection, error), files: {} };
   }
 }
 
-async function resultOf(inspection: Inspection, image: ScoredImage, { scorer, compute, bundle, out }: Inspector) {
+/** The result, whose keys are those it would have in a store, and the artefacts. */
+async function explain(
+  inspection: Inspection,
+  image: ScoredImage,
+  { scorer, classifier, bundle }: Inspector,
+): Promise<Inspected> {
   const scoredInspection = { ...inspection, scored: image.scored };
-  const explained = isExplained(scoredInspection);
-  if (!explained) return await write(joinResult(scoredInspection, undefined), {}, out);
+  if (!isExplained(scoredInspection)) return { result: joinResult(scoredInspection, undefined), files: {} };
   const key = gradcamKey(inspection.inspectionId);
-  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, compute);
+  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, classifier);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
   const files = {
     'anomaly-map.npy': anomalyMap,
     'overlay.png': overlay,
     ...(gradcamMap && { 'gradcam.npy': gradcamMap }),
   };
-  return await write(joinResult(scoredInspection, outcomes), files, out);
-}
-
-/** Writes a result with its files to DIR/<inspection>/, where one was given. The keys in it are those it would have in a store. */
-async function write(result: ScoredResult, files: Record<string, Uint8Array>, out: string | undefined) {
-  if (out === undefined) return result;
-  const directory = join(out, result.inspectionId);
-  await mkdir(directory, { recursive: true });
-  for (const [name, bytes] of Object.entries(files)) await writeFile(join(directory, name), bytes);
-  await writeFile(join(directory, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
-  return result;
+  return { result: joinResult(scoredInspection, outcomes), files };
 }
 
 function failedResultOf({ priority, policy, ...identity }: Inspection, error: PatchlineError): FailedResult {

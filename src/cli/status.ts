@@ -1,5 +1,6 @@
 import { activeVersion, listProducts } from '../shared/bundle.js';
 import { stageNames } from '../shared/contracts.js';
+import { shownAddress } from '../shared/redis-ping.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';
 import { type Connection, withConnection } from './connection.js';
 
@@ -15,7 +16,7 @@ async function readStatus({ store, queues }: Connection) {
   for (const product of await listProducts(store)) {
     products.push({ product, bundle: await activeVersion(store, product) });
   }
-  return { store: store.url, queues: queues.url.replace(/\/\/[^@/]*@/, '//'), stages, products };
+  return { store: store.url, queues: shownAddress(queues.url), stages, products };
 }
 
 export const status = defineCommand(

@@ -2,8 +2,11 @@ import { reconcile } from '../producer/reconcile.js';
 import { cleanStore } from '../producer/retention.js';
 import { stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
+import { loadClassifiers } from '../shared/load-classifiers.js';
+import { shownAddress } from '../shared/redis-ping.js';
+import { isS3Url } from '../shared/store/s3-client.js';
 import { startPools } from '../workers/pools.js';
-import { type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
 import { describeReconcile } from './reconcile.js';
 
@@ -16,23 +19,28 @@ export const up = defineCommand(
   let reconcileAgain = () => {};
   const { store, logger } = await openSession(options);
   const embedded =
-    process.env.REDIS_URL === undefined
+    !process.env.REDIS_URL && !isS3Url(store.url) // S3 without REDIS_URL is refused by withConnection
       ? await startEmbeddedRedis(store.url, { logger, onRestart: () => reconcileAgain() })
       : undefined;
   try {
     await withConnection(options, async (connection) => {
-      const pools = startPools(stageNames, connection);
-      remark(`ready: ${connection.store.url}, queues at ${connection.queues.url}`);
+      const classifiers = await loadClassifiers(connection.config);
+      const pools = startPools(stageNames, { ...connection, classifiers });
+      const queues = shownAddress(connection.queues.url);
+      answer(options, { store: store.url, queues }, []);
+      remark(`ready: ${store.url}, queues at ${queues}`);
+      const ending = new AbortController();
       let reconciling = Promise.resolve();
       reconcileAgain = () => {
-        reconciling = reconciling.then(() => reconcileOnce(connection));
+        reconciling = reconciling.then(() => reconcileOnce(connection, ending.signal));
       };
       reconcileAgain();
       const sweep = setInterval(() => void cleanOnce(connection), dayMs);
       await cleanOnce(connection);
       await untilAskedToEnd();
       clearInterval(sweep);
-      await pools.close();
+      ending.abort();
+      await Promise.all([reconciling, pools.close()]);
     });
   } finally {
     await embedded?.stop();
@@ -49,12 +57,12 @@ async function cleanOnce({ store, config, logger }: Connection): Promise<void> {
   }
 }
 
-async function reconcileOnce({ producer, logger }: Connection): Promise<void> {
+async function reconcileOnce({ producer, logger }: Connection, signal: AbortSignal): Promise<void> {
   try {
-    const report = await reconcile(producer);
+    const report = await reconcile(producer, { signal });
     logger.info(report, 'reconciled');
     if (report.enqueued + report.failed > 0) remark(describeReconcile(report));
   } catch (error) {
-    logger.error({ err: error }, 'reconcile failed');
+    if (!signal.aborted) logger.error({ err: error }, 'reconcile failed');
   }
 }

@@ -1,7 +1,8 @@
 import { Argument } from 'commander';
 import { type Stage, stageNames } from '../shared/contracts.js';
+import { loadClassifiers } from '../shared/load-classifiers.js';
 import { startPools } from '../workers/pools.js';
-import { type CommonOptions, defineCommand, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';
 
 export const worker = defineCommand(
@@ -12,7 +13,9 @@ export const worker = defineCommand(
   .addArgument(new Argument('<stage...>', 'stages to run').choices(stageNames))
   .action(async (stages: Stage[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
-      const pools = startPools(stages, connection);
+      const classifiers = await loadClassifiers(connection.config);
+      const pools = startPools(stages, { ...connection, classifiers });
+      answer(options, { stages }, []);
       remark(`working on ${stages.join(', ')}`);
       await untilAskedToEnd();
       await pools.close();

@@ -110,7 +110,7 @@ function composeUpdateGraph(dims: number): GraphBuilder {
   return graph;
 }
 
-/** Measures all points against the new picks; picked points are marked by -1. */
+/** Measures all points against the new picks, whose own distances become 0. */
 async function updateDistances(
   session: InferenceSession,
   { values, width }: Points,
@@ -131,7 +131,6 @@ async function updateDistances(
     });
     distances.set(updated!.data as Float32Array, from);
   }
-  for (const place of picks) distances[place] = -1;
 }
 
 /** Picks greedily among the farthest points as long as no point outside could be as far; none where all distances are 0. */
@@ -182,7 +181,6 @@ function pickGreedily({ places, distances, mutual, size }: Block, wanted: number
     picks.push(places[best]!);
     const offset = best * (size + 1);
     for (let row = 0; row < size; row++) distances[row] = Math.min(distances[row]!, mutual[offset + row]!);
-    distances[best] = -1;
   }
   return picks;
 }

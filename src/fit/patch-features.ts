@@ -1,7 +1,7 @@
 import { type Compute, threadTask } from '../shared/compute.js';
 import { type NetworkKind, readNetwork } from '../shared/networks.js';
 import { readModel, writeModel } from '../shared/onnx/model.js';
-import { type SharedModel, shareModel } from '../shared/onnx/session-cache.js';
+import { shareModel } from '../shared/onnx/session-cache.js';
 import { composePatchGraph, gridOf, type Projection, type Size } from '../shared/patchcore/score-graph.js';
 import type { DefectInput } from './defect-thread.js';
 import type { ImageVectors } from './image-vectors.js';
@@ -37,7 +37,7 @@ export async function createPatchExtractor(
   { compute, input, maxImageBytes }: ExtractorOptions,
 ): Promise<PatchExtractor> {
   const graph = composePatchGraph(readModel(await readNetwork(kind)).graph, input);
-  const model: SharedModel = shareModel(`patches ${kind} ${input.height} ${input.width}`, writeModel(graph));
+  const model = shareModel(writeModel(graph));
   return {
     extract: async (source) => compute.run(patchTask, { bytes: await source.read(), maxImageBytes, input, model }),
     extractDefect: (defect) => compute.run(defectTask, { ...defect, input, model }),

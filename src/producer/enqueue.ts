@@ -18,7 +18,7 @@ export interface Producer {
   config: Config;
   /** The product that a camera looks at. @throws CAMERA_UNKNOWN */
   productOf(camera: string): Promise<string>;
-  /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND */
+  /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND, BUNDLE_DAMAGED */
   activeVersionOf(product: string): Promise<string>;
 }
 
@@ -39,7 +39,7 @@ export function createProducer(store: ObjectStore, queues: Queues, config: Confi
   };
 }
 
-/** @throws BUNDLE_NOT_FOUND where the product has no active bundle. */
+/** @throws BUNDLE_NOT_FOUND where the product has no active bundle, BUNDLE_DAMAGED where what names it cannot be read. */
 export async function requireActiveVersion(store: ObjectStore, product: string): Promise<string> {
   const version = await activeVersion(store, product);
   if (version !== undefined) return version;

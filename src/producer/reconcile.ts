@@ -25,7 +25,7 @@ export interface ReconcileReport {
   busy: number;
   /** Only collected for a fit. */
   collected: number;
-  /** Of a camera without a product or a product without an active bundle. */
+  /** Of a camera without a product or a product without a readable active bundle. */
   unassigned: number;
 }
 type Outcome = Exclude<keyof ReconcileReport, 'images'>;
@@ -35,12 +35,14 @@ export interface ReconcileOptions {
   since?: string;
   /** Images younger than this come last and are waited for: a producer may be about to enqueue them. Default 10 s. */
   settleMs?: number;
+  /** Ends it between two images, by an AbortError. */
+  signal?: AbortSignal;
 }
 
 /** Sees to it that every original in the store gets a result: with this, a lost Redis loses nothing. */
 export async function reconcile(
   producer: Producer,
-  { since, settleMs = 10_000 }: ReconcileOptions = {},
+  { since, settleMs = 10_000, signal }: ReconcileOptions = {},
 ): Promise<ReconcileReport> {
   const report: ReconcileReport = {
     images: 0,
@@ -54,6 +56,7 @@ export async function reconcile(
   };
   const versions = createVersionLookup(producer);
   const handle = async (original: StoredOriginal, resultIds: Set<string>) => {
+    signal?.throwIfAborted();
     report.images++;
     report[await settle(producer, original, resultIds, versions)]++;
   };
@@ -66,7 +69,7 @@ export async function reconcile(
     await pMap(old, (original) => handle(original, resultIds), { concurrency: 8 });
   }
   for (const original of young) {
-    await sleep(Math.max(0, original.modifiedAt.getTime() + settleMs - Date.now()));
+    await sleep(Math.max(0, original.modifiedAt.getTime() + settleMs - Date.now()), undefined, { signal });
     await handle(original, new Set());
   }
   return report;
@@ -100,7 +103,7 @@ function createVersionLookup(producer: Producer): (camera: string) => Promise<Ve
       const all = new Set([active, ...(await listVersions(producer.store, product))]);
       return { product, active, all: [...all] };
     } catch (error) {
-      if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND'].includes(codeOf(error))) return undefined;
+      if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND', 'BUNDLE_DAMAGED'].includes(codeOf(error))) return undefined;
       throw error;
     }
   };

@@ -122,7 +122,11 @@ export async function readBundle(store: ObjectStore, product: string, version: s
 }
 
 async function findBundle(store: ObjectStore, product: string, version: string): Promise<Bundle | undefined> {
-  const key = bundleKey(product, version);
+  return await readJson(store, bundleKey(product, version), bundleSchema);
+}
+
+/** What a JSON object says, undefined where there is none. Throws BUNDLE_DAMAGED where it cannot be read. */
+async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const damaged = (cause: unknown, fault: string) =>
     new PatchlineError('BUNDLE_DAMAGED', `Expected a description of a bundle in ${key} but ${fault}`, { cause });
   let json: unknown;
@@ -132,17 +136,16 @@ async function findBundle(store: ObjectStore, product: string, version: string):
     throw error instanceof SyntaxError ? damaged(error, messageOf(error)) : error;
   }
   if (json === undefined) return undefined;
-  const parsed = bundleSchema.safeParse(json);
+  const parsed = schema.safeParse(json);
   if (!parsed.success) throw damaged(parsed.error, z.prettifyError(parsed.error));
   return parsed.data;
 }
 
 const activeSchema = z.strictObject({ version: z.string() });
 
-/** The version that new images are inspected with; undefined where none is. */
+/** The version that new images are inspected with; undefined where none is. Throws BUNDLE_DAMAGED. */
 export async function activeVersion(store: ObjectStore, product: string): Promise<string | undefined> {
-  const json = await getJson(store, activeBundleKey(product));
-  return json === undefined ? undefined : activeSchema.parse(json).version;
+  return (await readJson(store, activeBundleKey(product), activeSchema))?.version;
 }
 
 /** Throws BUNDLE_NOT_FOUND. */

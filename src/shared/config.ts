@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
+import { dirname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
 import { policySchema } from './contracts.js';
@@ -36,11 +37,36 @@ const count = (least: number) =>
 
 const name = z.string().regex(namePattern, `Expected a name that matches ${namePattern.source}`);
 
+/** A product's own classifier, explained in place of the bundle's. What each setting means: docs/classifier.md. */
+const classifierSettings = z.strictObject({
+  /** ONNX file; a relative path starts at the folder of the configuration file. */
+  model: z.string().min(1),
+  /** The output with the class scores; found by itself where it is named `logits` or the only one. */
+  output: z.string().min(1).optional(),
+  /** The tensor that is explained; found by itself. */
+  layer: z.string().min(1).optional(),
+  /** Index of the class that means a defect; 1 of one or two scores. */
+  defect: z.number().int().min(0).optional(),
+  /** Names of the classes. */
+  labels: z.array(z.string().min(1)).min(2).optional(),
+  /** What white is before mean and std are applied. */
+  scale: z.literal([1, 255]).default(1),
+  mean: z.array(z.number()).optional(),
+  std: z.array(z.number().positive()).optional(),
+  layout: z.enum(['nchw', 'nhwc']).default('nchw'),
+});
+export type ClassifierSettings = z.infer<typeof classifierSettings>;
+
+export const picturesSchema = z.enum(['overlay', 'all']);
+
 export const configSchema = z.strictObject({
   /** Which product each camera looks at. */
   cameras: z.record(name, z.strictObject({ product: name })).default({}),
+  products: z.record(name, z.strictObject({ classifier: classifierSettings })).default({}),
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),
+  /** What is drawn of an explained image: the overlay, or all pictures at once; others are drawn on request. */
+  pictures: picturesSchema.default('overlay'),
   /** Compute threads of a process. */
   threads: count(1).default(availableParallelism()),
   /** Bundles that a process keeps loaded; the least recently used goes first. */
@@ -116,9 +142,11 @@ function applyEnvironment(values: Values, environment: Environment): string[] {
     const path = known.get(variable);
     if (!path) unknown.push(variable);
     else {
-      const [group, leaf] = path;
-      if (leaf === undefined) values[group!] = text;
-      else values[group!] = { ...(isValues(values[group!]) ? (values[group!] as Values) : {}), [leaf]: text };
+      const [group, leaf] = path as [string, string?];
+      const settings = values[group] ?? {};
+      if (leaf === undefined) values[group] = text;
+      else if (isValues(settings)) values[group] = { ...settings, [leaf]: text };
+      // else the file has something in the place of these settings, which is reported as its fault
     }
   }
   return unknown;
@@ -150,7 +178,8 @@ async function readConfigFile(path: string, required: boolean): Promise<Values> 
  */
 export async function loadConfig(path?: string, environment: Environment = process.env): Promise<Config> {
   const chosen = path ?? environment.PATCHLINE_CONFIG;
-  const values = await readConfigFile(chosen ?? 'patchline.yaml', chosen !== undefined);
+  const file = chosen ?? 'patchline.yaml';
+  const values = await readConfigFile(file, chosen !== undefined);
   const unknown = applyEnvironment(values, environment);
   const parsed = configSchema.safeParse(values);
   const faults = [
@@ -158,6 +187,9 @@ export async function loadConfig(path?: string, environment: Environment = proce
     ...unknown.map((variable) => `${variable}: no setting has this name`),
   ];
   if (!parsed.success || faults.length > 0) throw new PatchlineError('CONFIG_INVALID', faults.join('\n'));
+  for (const { classifier } of Object.values(parsed.data.products)) {
+    classifier.model = resolve(dirname(file), classifier.model);
+  }
   return freezeDeep(parsed.data);
 }
 

@@ -33,10 +33,8 @@ export async function startEmbeddedRedis(directory: string, options: EmbeddedRed
   const server = await startOnFreePort();
   const address = () => ({ url: `redis://127.0.0.1:${server.port}`, pid: server.child.pid! });
   const stopping = new AbortController();
-  const supervision = supervise(server, options.logger, stopping.signal, async () => {
-    await replaceAddress(directory, address());
-    await options.onRestart();
-  });
+  const announce = () => replaceAddress(directory, address());
+  const supervision = supervise(server, announce, options, stopping.signal);
   const end = async () => {
     stopping.abort();
     server.child.ref(); // its end is waited for even where nothing else is left to do
@@ -67,7 +65,14 @@ interface RunningServer {
 }
 
 /** Starts the server again whenever it ends, until `stopping`. */
-async function supervise(server: RunningServer, logger: Logger, stopping: AbortSignal, onRestart: () => Promise<void>) {
+async function supervise(
+  server: RunningServer,
+  announce: () => Promise<void>,
+  { logger, onRestart }: EmbeddedRedisOptions,
+  stopping: AbortSignal,
+): Promise<void> {
+  const logFailure = (error: unknown) =>
+    logger.error({ err: error }, 'Work after a restart of the embedded Redis failed');
   for (;;) {
     const [code, signal] = await exitOf(server.child);
     if (stopping.aborted) return;
@@ -75,11 +80,17 @@ async function supervise(server: RunningServer, logger: Logger, stopping: AbortS
     const child = await startAgain(server.port, logger, stopping);
     if (!child) return;
     server.child = child;
-    if (stopping.aborted) child.kill('SIGKILL');
-    // Not waited for: it needs Redis, which may die again meanwhile.
-    else
-      onRestart().catch((error) => logger.error({ err: error }, 'Work after the restart of the embedded Redis failed'));
+    if (stopping.aborted) {
+      child.kill('SIGKILL');
+      continue;
+    }
+    await announce().catch(logFailure);
+    void notify(onRestart).catch(logFailure); // not waited for: it needs Redis, which may die again meanwhile
   }
+}
+
+async function notify(onRestart: EmbeddedRedisOptions['onRestart']): Promise<void> {
+  await onRestart();
 }
 
 async function startAgain(port: number, logger: Logger, stopping: AbortSignal): Promise<ChildProcess | undefined> {

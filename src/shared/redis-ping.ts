@@ -35,5 +35,13 @@ export function addressOf(url: string): string {
   return `${hostname}:${port || 6379}`;
 }
 
+/** A Redis address as it may be shown: without user and password. */
+export function shownAddress(url: string): string {
+  const shown = new URL(url);
+  shown.username = '';
+  shown.password = '';
+  return shown.href;
+}
+
 export const reasonOf = (error: unknown): string =>
   messageOf(error) || (error instanceof Error && 'code' in error ? String(error.code) : 'no reason given');

@@ -1,10 +1,9 @@
-import type { Compute } from '../shared/compute.js';
 import type { Explanation, Scored } from '../shared/contracts.js';
 import { codeOf, messageOf } from '../shared/errors.js';
 import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import type { ChildOutcomes } from './child-outcomes.js';
 import { extractFeatures } from './features.js';
-import { drawGradcam } from './gradcam.js';
+import { type ClassifierContext, drawGradcam } from './gradcam.js';
 import { explainRisk } from './shap.js';
 
 export interface ExplainedImage {
@@ -27,11 +26,11 @@ export async function explainImage(
   work: Uint8Array,
   key: string,
   bundle: LoadedBundle,
-  compute: Compute,
+  context: ClassifierContext,
 ): Promise<ExplainedImage> {
   const [map, row] = await Promise.allSettled([
-    drawGradcam(work, bundle.classifier, compute),
-    extractFeatures(work, scored.patchDistance, compute),
+    drawGradcam(work, bundle.bundle.product, async () => bundle.classifier, context),
+    extractFeatures(work, scored.patchDistance, context.compute),
   ]);
   const explanations: ChildOutcomes['explanations'] = { gradcam: done, features: done, shap: done };
   const explained: ExplainedImage = { outcomes: { explanations } };

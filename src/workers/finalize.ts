@@ -1,4 +1,4 @@
-import type { InspectionEvent, ScoredInspection, ScoredResult } from '../shared/contracts.js';
+import type { InspectionEvent, ScoredInspection, ScoredResult, Warning } from '../shared/contracts.js';
 import { anomalyMapKey, overlayKey, resultKey, workKey } from '../shared/keys.js';
 import { eventOf, readResult } from '../shared/results.js';
 import { type ObjectStore, putJson } from '../shared/store/object-store.js';
@@ -8,6 +8,8 @@ export interface FinalizeContext {
   store: ObjectStore;
   childOutcomes(): Promise<ChildOutcomes>;
   publishResult(event: InspectionEvent): Promise<void>;
+  /** Draws all pictures of an explained image; where they are asked for. */
+  storePictures?(result: ScoredResult): Promise<Warning[]>;
 }
 
 /**
@@ -49,7 +51,7 @@ export const isExplained = ({ policy, scored }: ScoredInspection): boolean =>
  */
 export async function finalize(
   data: ScoredInspection,
-  { store, childOutcomes, publishResult }: FinalizeContext,
+  { store, childOutcomes, publishResult, storePictures }: FinalizeContext,
 ): Promise<{ status: 'done' | 'incomplete' }> {
   const explained = isExplained(data);
   const result = joinResult(data, explained ? await childOutcomes() : undefined);
@@ -57,6 +59,7 @@ export async function finalize(
   if (result.status === 'incomplete' && (await readResult(store, inspectionId))?.status === 'done') {
     return { status: 'done' };
   }
+  if (explained && storePictures) result.warnings = [...result.warnings, ...(await storePictures(result))];
   await putJson(store, resultKey(inspectionId), result);
   await publishResult(eventOf(data, { status: result.status, scored: data.scored }));
   if (explained && result.status === 'done') await store.delete(workKey(inspectionId));

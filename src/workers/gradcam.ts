@@ -3,41 +3,58 @@ import type { Classification, ExplainingData, GradcamResult } from '../shared/co
 import { gradcamKey } from '../shared/keys.js';
 import type { ClassifierHead, LoadedBundle } from '../shared/loaded-bundle.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
+import type { UserClassifier } from '../shared/user-classifier.js';
 import type { GradcamInput, GradcamOutput } from './gradcam-thread.js';
+import type { OwnClassifierInput, OwnClassifierOutput } from './own-classifier-thread.js';
 import { readWork } from './read-work.js';
 
-export interface GradcamContext {
-  store: ObjectStore;
+/** What runs the classifiers. */
+export interface ClassifierContext {
   compute: Compute;
+  /** Products that have a classifier of their own: `loadClassifiers`. */
+  classifiers: ReadonlyMap<string, UserClassifier>;
+  maxLoadedBundles: number;
+}
+
+export interface GradcamContext extends ClassifierContext {
+  store: ObjectStore;
   loadBundle(product: string, version: string): Promise<LoadedBundle>;
 }
 
 const gradcamTask = threadTask<GradcamInput, GradcamOutput>(new URL('./gradcam-thread.js', import.meta.url));
+const ownClassifierTask = threadTask<OwnClassifierInput, OwnClassifierOutput>(
+  new URL('./own-classifier-thread.js', import.meta.url),
+);
 
-/** Shows which places speak for a defect, from the features that score stored. */
-export async function gradcam(
-  data: ExplainingData,
-  { store, compute, loadBundle }: GradcamContext,
-): Promise<GradcamResult> {
-  const bundle = await loadBundle(data.product, data.bundle);
-  const { map, classifier } = await drawGradcam(await readWork(store, data), bundle.classifier, compute);
+/** Shows which places speak for a defect. */
+export async function gradcam(data: ExplainingData, context: GradcamContext): Promise<GradcamResult> {
+  const loadHead = async () => (await context.loadBundle(data.product, data.bundle)).classifier;
+  const { map, classifier } = await drawGradcam(await readWork(context.store, data), data.product, loadHead, context);
   const key = gradcamKey(data.inspectionId);
-  await store.put(key, map);
+  await context.store.put(key, map);
   return { key, classifier };
 }
 
 /**
- * Grad-CAM++ of the classifier's defect score at the last convolution, and what the classifier says.
+ * Grad-CAM++ of the defect score of the product's own classifier, else of the bundle's, at the last convolution.
  *
  * @param work the work object, .npz
+ * @param loadHead the bundle's classifier, asked for where the product has none of its own
  * @returns map: .npy, float32 (h, w), signed
  */
 export async function drawGradcam(
   work: Uint8Array,
-  classifier: ClassifierHead,
-  compute: Compute,
+  product: string,
+  loadHead: () => Promise<ClassifierHead>,
+  { compute, classifiers, maxLoadedBundles }: ClassifierContext,
 ): Promise<{ map: Uint8Array; classifier: Classification }> {
-  const { map, probability } = await compute.run(gradcamTask, { work, classifier });
-  const label = probability >= 0.5 ? 'defect' : 'good';
-  return { map, classifier: { label, probability, weak: classifier.weak } };
+  const own = classifiers.get(product);
+  if (!own) return await drawByHead(work, await loadHead(), compute);
+  const { map, ...output } = await compute.run(ownClassifierTask, { work, classifier: own, maxLoadedBundles });
+  return { map, classifier: { ...output, weak: false } }; // how well it tells images apart is its owner's knowledge
+}
+
+async function drawByHead(work: Uint8Array, head: ClassifierHead, compute: Compute) {
+  const { map, probability } = await compute.run(gradcamTask, { work, classifier: head });
+  return { map, classifier: { label: probability >= 0.5 ? 'defect' : 'good', probability, weak: head.weak } };
 }

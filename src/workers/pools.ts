@@ -6,6 +6,7 @@ import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
 import { publish, type Queues } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
+import type { UserClassifier } from '../shared/user-classifier.js';
 import { addFinalize, addFlow } from './add-finalize.js';
 import { childOutcomes } from './child-outcomes.js';
 import { features } from './features.js';
@@ -14,18 +15,23 @@ import { gradcam } from './gradcam.js';
 import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
 import { shap } from './shap.js';
+import { storePictures } from './store-pictures.js';
 
 export interface PoolOptions {
   store: ObjectStore;
   queues: Queues;
   config: Config;
   logger: Logger;
+  /** Products that have a classifier of their own: `loadClassifiers`. */
+  classifiers: ReadonlyMap<string, UserClassifier>;
 }
 
 /** Starts the workers of the named stages in this process, over one pool of threads. `close` finishes what is under way. */
-export function startPools(names: readonly Stage[], { store, queues, config, logger }: PoolOptions): RunningWorker {
+export function startPools(names: readonly Stage[], options: PoolOptions): RunningWorker {
+  const { store, queues, config, logger, classifiers } = options;
+  const { maxLoadedBundles } = config;
   const compute = createCompute({ threads: config.threads });
-  const { get: loadBundle } = createBundleCache(store, config.maxLoadedBundles);
+  const { get: loadBundle } = createBundleCache(store, maxLoadedBundles);
   const common = { store, queues, logger, concurrency: 2 * config.threads };
   const start: Record<Stage, () => RunningWorker> = {
     score: () => startScore({ ...common, compute, loadBundle, config }),
@@ -34,7 +40,7 @@ export function startPools(names: readonly Stage[], { store, queues, config, log
         ...common,
         stage: 'gradcam',
         contract: contracts.gradcam,
-        handle: (data) => gradcam(data, { store, compute, loadBundle }),
+        handle: (data) => gradcam(data, { store, compute, classifiers, maxLoadedBundles, loadBundle }),
       }),
     features: () =>
       runWorker({
@@ -60,6 +66,9 @@ export function startPools(names: readonly Stage[], { store, queues, config, log
             store,
             childOutcomes: () => childOutcomes(job, queues),
             publishResult: (event) => publish(queues, 'results', event),
+            ...(config.pictures === 'all' && {
+              storePictures: (result) => storePictures(result, { store, compute }),
+            }),
           }),
       }),
   };
@@ -72,7 +81,7 @@ export function startPools(names: readonly Stage[], { store, queues, config, log
   };
 }
 
-interface ScoreWorkerOptions extends PoolOptions {
+interface ScoreWorkerOptions extends Omit<PoolOptions, 'classifiers'> {
   compute: Compute;
   concurrency: number;
   loadBundle: Parameters<typeof score>[1]['loadBundle'];

@@ -9,6 +9,8 @@ import { createFittedStore, type FittedStore } from '../helpers/fitted-store.js'
 import { redisKinds, type TestRedis } from '../helpers/redis-kinds.js';
 
 const images = 100;
+/** What each of the processes works on. */
+const stagesOf = [['finalize'], ['score'], ['gradcam', 'features', 'shap']];
 
 describe.each(redisKinds())('worker processes on $name', ({ open }) => {
   let fitted: FittedStore;
@@ -35,9 +37,9 @@ describe.each(redisKinds())('worker processes on $name', ({ open }) => {
     const random = createRandom(11);
     const pool: CommandProcess[] = [];
     const spawn = (place: number) => {
-      pool[place] = startCommand(['worker', place === 0 ? 'finalize' : 'score'], env);
+      pool[place] = startCommand(['worker', ...stagesOf[place]!], env);
     };
-    for (const place of [0, 1, 2]) spawn(place);
+    for (const place of stagesOf.keys()) spawn(place);
     const ingesting = startCommand(['ingest', `${fitted.images}/test`, '--camera', 'line-1', '--wait', '--json'], env);
     const store = await openStore(fitted.storeUrl);
     const resultKeys = async () => {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 
-const program = resolve('bin/patchline.cjs');
+const thisProgram = resolve('bin/patchline.cjs');
 
 /** The environment without what would change where a command works. */
 function cleanEnvironment(env: Record<string, string>): NodeJS.ProcessEnv {
@@ -22,7 +22,11 @@ export interface CommandProcess {
 }
 
 /** Starts `patchline …` as its users do; it is killed when the tests end. */
-export function startCommand(args: string[], env: Record<string, string> = {}): CommandProcess {
+export function startCommand(
+  args: string[],
+  env: Record<string, string> = {},
+  program: string = thisProgram,
+): CommandProcess {
   const child = spawn(process.execPath, [program, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(env),
@@ -46,14 +50,13 @@ export function startCommand(args: string[], env: Record<string, string> = {}): 
     stdout: () => output.stdout,
     stderr: () => output.stderr,
     async printed(text) {
+      let running = true;
       while (!output.stderr.includes(text)) {
-        const [, code] = await Promise.race([
-          once(child.stderr, 'data').then(() => [true, 0]),
-          ended.then((exitCode) => [false, exitCode]),
-        ]);
-        if (child.exitCode !== null && !output.stderr.includes(text)) {
-          throw new Error(`ended with ${code} before it printed ${text}: ${output.stderr}`);
-        }
+        if (!running) throw new Error(`ended with ${await ended} before it printed ${text}: ${output.stderr}`);
+        const end = ended.then(() => {
+          running = false;
+        });
+        await Promise.race([once(child.stderr, 'data'), end]);
       }
     },
     ended,
@@ -67,7 +70,11 @@ export interface CommandResult {
 }
 
 /** Runs `patchline …` to its end. */
-export async function runCommand(args: string[], env: Record<string, string> = {}): Promise<CommandResult> {
-  const { ended, stdout, stderr } = startCommand(args, env);
+export async function runCommand(
+  args: string[],
+  env: Record<string, string> = {},
+  program: string = thisProgram,
+): Promise<CommandResult> {
+  const { ended, stdout, stderr } = startCommand(args, env, program);
   return { code: await ended, stdout: stdout(), stderr: stderr() };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { expectArray, type NpyArray, readNpy } from '../../src/shared/npy.js';
 import { expectClose, type Tolerance, type Values } from './arrays.js';
@@ -15,7 +16,7 @@ interface FileEntry {
 interface CaseFile {
   atol: number;
   rtol: number;
-  inputs: Record<string, FileEntry>;
+  inputs: Record<string, FileEntry> & { net?: { path: string; sha256: string } };
   params?: Record<string, number>;
   outputs: Record<string, FileEntry>;
 }
@@ -27,6 +28,8 @@ export interface GoldenCase {
   float32(input: string): { data: Float32Array; shape: number[] };
   uint8(input: string): { data: Uint8Array; shape: number[] };
   int64(input: string): { data: BigInt64Array; shape: number[] };
+  /** Where the network of the case lies. */
+  network(): string;
   /** An output as it should be. */
   output(name: string): NpyArray;
   /**
@@ -67,6 +70,12 @@ export function goldenCase(kernel: string, name: string): GoldenCase {
     float32: (input) => expectArray(load(description.inputs, input), input, 'float32'),
     uint8: (input) => expectArray(load(description.inputs, input), input, 'uint8'),
     int64: (input) => expectArray(load(description.inputs, input), input, 'int64'),
+    network() {
+      const { path, sha256 } = description.inputs.net!;
+      const file = fileURLToPath(new URL(path, root));
+      expect(createHash('sha256').update(readFileSync(file)).digest('hex'), path).toBe(sha256);
+      return file;
+    },
     output: (output) => load(description.outputs, output),
     check(got, notOurs = []) {
       const named = [...Object.keys(got), ...notOurs].sort();

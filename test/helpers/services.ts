@@ -11,8 +11,8 @@ const onPath = (name: string) => (process.env.PATH ?? '').split(delimiter).map((
 
 /** Real servers that tests use where they are installed. */
 const services = {
-  versitygw: { variable: 'PATCHLINE_VERSITYGW', places: () => [join(cache, 'versitygw')] },
-  'redis-server': { variable: 'PATCHLINE_REDIS_SERVER', places: () => onPath('redis-server') },
+  versitygw: { variable: 'TEST_VERSITYGW', places: () => [join(cache, 'versitygw')] },
+  'redis-server': { variable: 'TEST_REDIS_SERVER', places: () => onPath('redis-server') },
 };
 export type Service = keyof typeof services;
 

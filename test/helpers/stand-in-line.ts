@@ -41,7 +41,7 @@ import { type RunningWorker, runWorker } from '../../src/workers/run-worker.js';
 import { score } from '../../src/workers/score.js';
 
 /** Waits for a state; the time limit only ends a test that would wait for ever. */
-export async function until(what: string, reached: () => Promise<boolean> | boolean, limitMs = 30_000): Promise<void> {
+export async function until(what: string, reached: () => Promise<boolean> | boolean, limitMs = 120_000): Promise<void> {
   const end = Date.now() + limitMs;
   while (!(await reached())) {
     if (Date.now() > end) throw new Error(`never came: ${what}`);

@@ -1,4 +1,4 @@
-import { execFile, fork } from 'node:child_process';
+import { type ChildProcess, execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -121,38 +121,56 @@ test('metadata survives a copy of the directory', async () => {
   await rm(copy, { recursive: true });
 });
 
-/** Lets four processes work on the store at once; what each reports. */
-async function inProcesses(task: 'claim' | 'churn', count: number): Promise<number[]> {
-  const start = (name: string) => fork(racer, [root, name, `${count}`, task], { execArgv: [] });
-  const children = ['p', 'q', 'r', 's'].map(start);
-  await Promise.all(children.map((child) => once(child, 'message')));
-  const reports = children.map(async (child) => {
-    let report = Number.NaN;
-    child.once('message', (number: number) => {
-      report = number;
-    });
-    const [code] = await once(child, 'exit');
-    expect(code).toBe(0);
-    return report;
+const racerNames = ['p', 'q', 'r', 's'];
+
+interface Racer {
+  child: ChildProcess;
+  ended: Promise<never>;
+}
+
+/** Four processes that have the store open. */
+async function startRacers(): Promise<Racer[]> {
+  const racers = racerNames.map((name) => {
+    const child = fork(racer, [root, name], { execArgv: [] });
+    const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`process ${name} ended with ${code}`)));
+    ended.catch(() => undefined); // looked at only while an answer is waited for
+    return { child, ended };
   });
-  for (const child of children) child.send('go');
-  return Promise.all(reports);
+  await Promise.all(racers.map(answer));
+  return racers;
+}
+
+const answer = async ({ child, ended }: Racer) => (await Promise.race([once(child, 'message'), ended]))[0];
+
+/** Sends all the same and returns what each reports. */
+async function askAll(racers: Racer[], task: string | number): Promise<unknown[]> {
+  const answers = racers.map(answer);
+  for (const { child } of racers) child.send(task);
+  return Promise.all(answers);
+}
+
+async function endAll(racers: Racer[]): Promise<void> {
+  for (const { child } of racers) child.disconnect();
+  await Promise.allSettled(racers.map(({ ended }) => ended));
 }
 
 test('processes that empty a folder do not disturb those that write into it', async () => {
-  expect(await inProcesses('churn', 1000)).toEqual([1000, 1000, 1000, 1000]);
+  const racers = await startRacers();
+  expect(await askAll(racers, 1000)).toEqual([1000, 1000, 1000, 1000]);
+  await endAll(racers);
   expect(await tree()).toEqual([]);
 });
 
-test('of several processes that race for keys each key has one winner, with its metadata', async () => {
-  const count = 200;
-  const won = await inProcesses('claim', count);
-  expect(won.reduce((sum, wins) => sum + wins, 0)).toBe(count);
-  expect(Math.max(...won), 'a race in which one process took all shows nothing').toBeLessThan(count);
-  for (let i = 0; i < count; i++) {
-    const writer = new TextDecoder().decode(await store.get(`race/${i}`));
+test('of several processes that race for a key one wins, and its metadata with it', async () => {
+  const racers = await startRacers();
+  for (let i = 0; i < 200; i++) {
+    const won = await askAll(racers, `race/${i}`);
+    expect(won.filter(Boolean), `winners of race ${i}`).toHaveLength(1);
+    const writer = racerNames[won.indexOf(true)]!;
+    expect(new TextDecoder().decode(await store.get(`race/${i}`))).toBe(writer);
     expect((await store.head(`race/${i}`))!.metadata).toEqual({ writer });
   }
+  await endAll(racers);
   expect((await tree()).filter((name) => /(^|\/)\.(?!metadata)/.test(name))).toEqual([]);
 });
 

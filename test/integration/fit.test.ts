@@ -18,7 +18,6 @@ import {
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { scoredSchema } from '../../src/shared/contracts.js';
 import { decodeFloat16 } from '../../src/shared/float16.js';
-import { labelRegions } from '../../src/shared/kernels/connected-region.js';
 import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { networks } from '../../src/shared/networks.js';
 import { expectArray, readNpy } from '../../src/shared/npy.js';
@@ -28,6 +27,7 @@ import type { ObjectStore } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { expectClose } from '../helpers/arrays.js';
 import { plateJpeg, platePng, plateSize, scratchBox, writePlates } from '../helpers/plates.js';
+import { regionBox } from '../helpers/regions.js';
 
 const trainImages = 24;
 const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
@@ -231,17 +231,8 @@ describe('score', () => {
 
   test('the box holds the region around the peak that no good image reaches', async () => {
     const { scored, anomalyMap } = await scorer.score(await plateJpeg(3000, { scratched: true }), loaded);
-    const mask = Uint8Array.from(anomalyMap, (value) => (value >= bundle.mapQuantile ? 1 : 0));
-    const { labels } = labelRegions(mask, 192, 288);
-    const label = labels[anomalyMap.indexOf(Math.max(...anomalyMap))]!;
-    const inside = [...labels.keys()].filter((pixel) => labels[pixel] === label);
-    const columns = inside.map((pixel) => pixel % 288);
-    const rows = inside.map((pixel) => Math.floor(pixel / 288));
-    const [left, right] = [Math.floor(Math.min(...columns) / 1.6), Math.ceil((Math.max(...columns) + 1) / 1.6)];
-    const [top, bottom] = [Math.floor(Math.min(...rows) / 1.6), Math.ceil((Math.max(...rows) + 1) / 1.6)];
-    expect(label).toBeGreaterThan(0);
-    expect(scored.location.box).toEqual([left, top, right - left, bottom - top]);
-    expect(left).toBeGreaterThan(60); // right of the hole
+    expect(scored.location.box).toEqual(regionBox(anomalyMap, bundle.input, bundle.mapQuantile, plateSize));
+    expect(scored.location.box[0]).toBeGreaterThan(60); // right of the hole
   });
 
   test('a training image lies in its own bank', async () => {

@@ -40,6 +40,12 @@ beforeEach(async () => {
 const failure = (code: string, ...texts: string[]) =>
   expect.objectContaining({ code, message: expect.stringMatching(new RegExp(texts.join('.*'), 's')) });
 const load = () => loadBundle(store, 'plate', 'v1');
+/** The error of a load; a loaded bundle itself would take long to print. */
+const refusal = (loading: Promise<unknown>) =>
+  loading.then(
+    () => 'it was loaded',
+    (error: unknown) => error,
+  );
 
 test('a bundle is loaded as it was written', async () => {
   const loaded = await load();
@@ -66,14 +72,14 @@ test('its card says what it saw and how it judges', async () => {
 describe('a damaged bundle is refused', () => {
   test.each(partNames)('%s missing', async (name) => {
     await store.delete(bundle.parts[name].key);
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, bundle.parts[name].key, 'no such object'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', name, bundle.parts[name].key, 'no such object'));
   });
 
   test.each(partNames)('%s cut short', async (name) => {
     const { key } = bundle.parts[name];
     const bytes = await store.get(key);
     await store.put(key, bytes.subarray(0, bytes.length - 4));
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
   });
 
   test.each(partNames)('%s with one bit turned', async (name) => {
@@ -81,49 +87,51 @@ describe('a damaged bundle is refused', () => {
     const bytes = Uint8Array.from(await store.get(key));
     bytes[bytes.length - 1]! ^= 1;
     await store.put(key, bytes);
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
   });
 
   test.each([Number.NaN, Number.POSITIVE_INFINITY])('%f in the bank, whatever the sha256', async (value) => {
     const { bank } = madeUpArrays();
     bank.data[17] = value;
     const { version } = await writeMadeUpBundle(store, { arrays: { bank } });
-    await expect(loadBundle(store, 'plate', version)).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank', 'not finite'));
+    expect(await refusal(loadBundle(store, 'plate', version))).toEqual(failure('BUNDLE_DAMAGED', 'bank', 'not finite'));
   });
 
   test('a part of another shape, whatever the sha256', async () => {
     const { spacing } = madeUpArrays();
     const shorter = { ...spacing, shape: [29], data: (spacing.data as Float32Array).subarray(0, 29) };
     const { version } = await writeMadeUpBundle(store, { arrays: { spacing: shorter as typeof spacing } });
-    await expect(loadBundle(store, 'plate', version)).rejects.toEqual(
+    expect(await refusal(loadBundle(store, 'plate', version))).toEqual(
       failure('BUNDLE_DAMAGED', 'spacing', '\\(30\\).*\\(29\\)'),
     );
   });
 
   test('bundle.json that is no JSON, or lacks a field', async () => {
     await store.put(bundleKey('plate', 'v1'), new TextEncoder().encode('{"schema": 1,'));
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bundle.json'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bundle.json'));
     await putJson(store, bundleKey('plate', 'v1'), { ...bundle, threshold: undefined });
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bundle.json', 'threshold'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bundle.json', 'threshold'));
   });
 
   test('a part that bundle.json does not name', async () => {
     const { bank: _, ...others } = bundle.parts;
     await putJson(store, bundleKey('plate', 'v1'), { ...bundle, parts: others });
-    await expect(load()).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank'));
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bank'));
   });
 });
 
 test('another network than the one in models/ is refused', async () => {
   const network = { ...bundle.network, sha256: networks.float.sha256 };
   await putJson(store, bundleKey('plate', 'v1'), { ...bundle, network });
-  await expect(load()).rejects.toEqual(failure('BUNDLE_NETWORK_MISMATCH', networks.float.sha256, networks.int8.sha256));
+  expect(await refusal(load())).toEqual(
+    failure('BUNDLE_NETWORK_MISMATCH', networks.float.sha256, networks.int8.sha256),
+  );
 });
 
 test('a version that is not there', async () => {
-  await expect(loadBundle(store, 'plate', 'v2')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v2', 'plate'));
-  await expect(readBundle(store, 'gear', 'v1')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v1', 'gear'));
-  await expect(activateBundle(store, 'plate', 'v2')).rejects.toEqual(failure('BUNDLE_NOT_FOUND', 'v2'));
+  expect(await refusal(loadBundle(store, 'plate', 'v2'))).toEqual(failure('BUNDLE_NOT_FOUND', 'v2', 'plate'));
+  expect(await refusal(readBundle(store, 'gear', 'v1'))).toEqual(failure('BUNDLE_NOT_FOUND', 'v1', 'gear'));
+  expect(await refusal(activateBundle(store, 'plate', 'v2'))).toEqual(failure('BUNDLE_NOT_FOUND', 'v2'));
   expect(await activeVersion(store, 'gear')).toBeUndefined();
   expect(await listBundles(store, 'gear')).toEqual([]);
 });
@@ -174,7 +182,7 @@ describe('the cache', () => {
     const bytes = await store.get(key);
     await store.delete(key);
     const cache = createBundleCache(store, 2);
-    await expect(cache.get('plate', 'v1')).rejects.toEqual(failure('BUNDLE_DAMAGED', 'bank'));
+    expect(await refusal(cache.get('plate', 'v1'))).toEqual(failure('BUNDLE_DAMAGED', 'bank'));
     await store.put(key, bytes);
     expect((await cache.get('plate', 'v1')).bundle).toEqual(bundle);
   });

@@ -57,6 +57,8 @@ export interface TensorProto {
   int32Data?: number[];
   int64Data?: number[];
   doubleData?: number[];
+  /** 1: the values lie in another file. */
+  dataLocation?: number;
 }
 
 export interface ValueInfoProto {

@@ -1,17 +1,18 @@
 import type { InferenceSession } from 'onnxruntime-node';
+import { sha256 } from '../keys.js';
 import { createSession } from './session.js';
 
 /** A model that several threads load: its bytes lie in shared memory and travel once. */
 export interface SharedModel {
-  /** Equal ids mean equal bytes. */
+  /** sha256 of the bytes. */
   id: string;
   bytes: Uint8Array<SharedArrayBuffer>;
 }
 
-export function shareModel(id: string, bytes: Uint8Array): SharedModel {
+export function shareModel(bytes: Uint8Array): SharedModel {
   const shared = new Uint8Array(new SharedArrayBuffer(bytes.byteLength));
   shared.set(bytes);
-  return { id, bytes: shared };
+  return { id: sha256(bytes), bytes: shared };
 }
 
 const sessions = new Map<string, InferenceSession>();

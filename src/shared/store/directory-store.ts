@@ -42,7 +42,10 @@ export async function openDirectoryStore(directory: string): Promise<ObjectStore
     put: async (key, bytes, { metadata } = {}) => {
       await write(root, key, bytes, metadata, replace);
     },
-    putIfAbsent: (key, bytes, { metadata } = {}) => write(root, key, bytes, metadata, create),
+    putIfAbsent: async (key, bytes, { metadata } = {}) => {
+      const present = await guarded(root, key, () => statIfPresent(join(root, key))); // spares writing what is there
+      return !present && write(root, key, bytes, metadata, create);
+    },
     get: (key) => guarded(root, key, () => readWhole(root, key)),
     getRange: (key, start, length) => guarded(root, key, () => readPart(root, key, start, length)),
     head: (key) => guarded(root, key, () => head(root, key)),

@@ -45,6 +45,20 @@ test('takes the very rows of the plain algorithm over several blocks and chunks'
   expectClose(await selectCoreset(rows, dims, wanted, [4, 2]), greedyCoreset(rows, dims, wanted, [4, 2]).index);
 });
 
+test('a row outside the block that is as far as the best inside comes first where it lies lower', async () => {
+  // Rows 1 to 2046, `far` and `farthest` are the block. Once `farthest` is taken, `far` is as far as `outside`.
+  const [start, crowd, outside, far, farthest] = [
+    [0, 0],
+    [48, 14],
+    [0, 50],
+    [60, 0],
+    [60, 50],
+  ];
+  const rows = Float32Array.from([start, ...Array(2046).fill(crowd), outside, far, farthest].flat());
+  expectClose(greedyCoreset(rows, 2, 4, [0]).index, [0, 2049, 2047, 2048]);
+  expectClose(await selectCoreset(rows, 2, 4, [0]), [0, 2049, 2047, 2048]);
+});
+
 test('more rows as far as each other than a block holds are taken in their order', async () => {
   const [count, dims] = [5000, 2];
   const rows = float32(count * dims, (i) => (i < dims ? 0 : 1000)); // row 0 apart from 4,999 copies of another

@@ -1,0 +1,155 @@
+import type { ExplainingStage, FailedResult, InspectionResult, Risk, ScoredResult } from '../shared/contracts.js';
+import { errorCodes } from '../shared/errors.js';
+import type { ImageSize } from '../shared/image.js';
+import { type Markup, markup } from '../shared/markup.js';
+import { patchPairSize } from '../shared/plots/patch-pair.js';
+import { waterfallBars, waterfallSize } from '../shared/plots/waterfall.js';
+import { contactSheetStyle } from './contact-sheet-style.js';
+
+/** An inspection and the names of the files in its folder. */
+export interface Card {
+  result: InspectionResult;
+  /** From the page to its files, such as its id. */
+  folder: string;
+  files: readonly string[];
+  /** Width over height of the part, in which its overlays are shown too: they are as the network saw it, perhaps distorted. */
+  aspect: number;
+}
+
+type Group = 'anomalous' | 'failed' | 'good';
+const groupOf = (result: InspectionResult): Group => (result.status === 'failed' ? 'failed' : result.verdict);
+
+/** In the order in which they stand on the page. */
+const groups: Record<Group, string> = {
+  anomalous: '\u25b2 Anomalous',
+  failed: '\u2715 Failed',
+  good: '\u2713 Good',
+};
+const groupNames = Object.keys(groups) as Group[];
+
+const severityOf = (result: InspectionResult): number => (result.status === 'failed' ? 0 : result.severity);
+
+/** Anomalous parts by severity, then what could not be inspected, then good parts by severity. */
+export const worstFirst = (cards: readonly Card[]): Card[] =>
+  cards.toSorted(
+    ({ result: a }, { result: b }) =>
+      groupNames.indexOf(groupOf(a)) - groupNames.indexOf(groupOf(b)) || severityOf(b) - severityOf(a),
+  );
+
+/**
+ * A page that shows inspections, worst first. It lies over their folders and opens from disk: it needs no server, runs no
+ * script and loads nothing but their pictures.
+ */
+export function contactSheet(cards: readonly Card[]): string {
+  const count = (group: Group) => cards.filter(({ result }) => groupOf(result) === group).length;
+  const products = [...new Set(cards.map(({ result }) => result.product))].sort().join(', ');
+  const title = `Inspections of ${products || 'no parts'}`;
+  const choices: [string, string, number][] = [
+    ['all', 'All', cards.length],
+    ...groupNames.map((group): [string, string, number] => [group, groups[group], count(group)]),
+  ];
+  return markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+${contactSheetStyle}
+</head>
+<body>
+${choices.map(([name, text], i) => markup`<input type="radio" name="show" id="show-${name}" aria-label="Show: ${text}" ${i === 0 ? 'checked' : ''}>`)}
+<header>
+<h1>${title}</h1>
+<p class="faint">Worst first. Severity 100 is the threshold from which a part counts as anomalous.</p>
+<div class="filter">${choices.map(([name, text, number]) => markup`<label for="show-${name}">${text} <b>${number}</b></label>`)}</div>
+</header>
+<main>
+${worstFirst(cards).map(drawCard)}
+</main>
+</body>
+</html>
+`.markup;
+}
+
+function drawCard({ result, folder, files, aspect }: Card): Markup {
+  const group = groupOf(result);
+  const { imageKey, capturedAt, camera, bundle } = result;
+  const taken = `${capturedAt.slice(0, 19).replace('T', ' ')} UTC`;
+  return markup`<article class="${group}">
+<div class="facts">
+<p class="verdict">${groups[group]}</p>
+<h2>${fileNameOf(imageKey)}</h2>
+<p class="faint">${taken}${camera === null ? '' : `, camera ${camera}`}, bundle ${bundle}</p>
+${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files.includes('waterfall.svg'))}
+<p class="faint"><a href="${folder}/result.json">result.json</a></p>
+</div>
+<div class="pictures">${captions.map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
+</article>
+`;
+}
+
+/** Without folders and the hash that stored originals begin with. */
+const fileNameOf = (imageKey: string): string => imageKey.replace(/^.*\//, '').replace(/^[0-9a-f]{16}-/, '');
+
+const drawRemark = (lead: string, detail = ''): Markup => markup`<p class="remark"><b>${lead}</b> ${detail}</p>
+`;
+
+/** What a code means, and the message that says what it was this time. */
+function drawFailure({ error }: FailedResult): Markup {
+  const meaning = (errorCodes as Record<string, string>)[error.code] ?? error.code;
+  return drawRemark(`No verdict. ${meaning}.`, `${error.message} (${error.code})`);
+}
+
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+function drawFindings(result: ScoredResult, hasWaterfall: boolean): Markup {
+  const { severity, anomalyScore, threshold, risk, classifier, warnings, explanations = {} } = result;
+  const missing = Object.entries(explanations).filter(([, { status }]) => status !== 'done');
+  return markup`<dl>
+<dt>Severity</dt><dd>${severity.toFixed(0)}</dd>
+${risk && markup`<dt>Risk of a defect</dt><dd>${percent(risk.probability)}</dd>`}
+${classifier && markup`<dt>Classifier</dt><dd>${percent(classifier.probability)} defect</dd>`}
+<dt>Score</dt><dd>${anomalyScore.toFixed(2)}, threshold ${threshold.toFixed(2)}</dd>
+</dl>
+${risk && !hasWaterfall && drawFeatures(risk)}
+${risk && !risk.agreesWithVerdict && drawRemark('Look twice.', 'The risk of a defect and the verdict disagree.')}
+${classifier?.weak && drawRemark('Weak classifier.', 'It did not tell good and defective parts apart well: take its map with care.')}
+${missing.map(([stage, { code, message }]) => drawRemark(`${stageWords[stage as ExplainingStage]} missing.`, `${message} (${code})`))}
+${warnings.map(({ code, message }) => drawRemark('Warning.', `${message} (${code})`))}`;
+}
+
+const stageWords: Record<ExplainingStage, string> = {
+  gradcam: 'Classifier map',
+  features: 'Features',
+  shap: 'Risk of a defect',
+};
+
+/** The features and how many percent points each adds to the risk. */
+const drawFeatures = (risk: Risk): Markup =>
+  markup`<ul>${waterfallBars(risk)
+    .filter(({ isTotal }) => !isTotal)
+    .map(({ label, amount }) => markup`<li><span>${label}</span> <b>${amount}</b></li>`)}</ul>`;
+
+interface Caption {
+  name: string;
+  caption: string;
+  kind: 'part' | 'pair' | 'chart';
+  /** Where it has not the form of the part. */
+  size?: ImageSize;
+}
+
+/** In the order in which they answer: what is it, where, which features, beside what, why. */
+const captions: Caption[] = [
+  { name: 'image.jpg', caption: 'The part', kind: 'part' },
+  { name: 'overlay.png', caption: 'Where it differs from good parts (red: most)', kind: 'part' },
+  { name: 'gradcam-overlay.png', caption: 'Where the classifier looks for a defect (red: most)', kind: 'part' },
+  { name: 'patch-pair.png', caption: 'Its most suspicious place beside a good one', kind: 'pair', size: patchPairSize },
+  { name: 'waterfall.svg', caption: 'Why this risk', kind: 'chart', size: waterfallSize },
+];
+
+function drawFigure(folder: string, { name, caption, kind, size }: Caption, aspectOfPart: number): Markup {
+  const aspect = size ? size.width / size.height : aspectOfPart;
+  const path = `${folder}/${name}`;
+  return markup`
+<figure class="${kind}" style="--aspect: ${aspect.toFixed(4)}"><a href="${path}"><img src="${path}" alt="${caption}" loading="lazy"></a><figcaption>${caption}</figcaption></figure>`;
+}

@@ -1,0 +1,337 @@
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { runCommandLine } from '../../src/cli/command-line.js';
+import { program } from '../../src/cli/program.js';
+import { type Bundle, bundleCardKey, bundleKey } from '../../src/shared/bundle.js';
+import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/shared/embedded-redis.js';
+import { createLogger } from '../../src/shared/logger.js';
+import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
+import { openStore } from '../../src/shared/store/open-store.js';
+import { type CommandResult, runCommand } from '../helpers/command-line.js';
+import { createFittedStore, type FittedStore } from '../helpers/fitted-store.js';
+import { startRedisServer } from '../helpers/redis-server.js';
+import { requireService } from '../helpers/services.js';
+
+let root: string;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'patchline-command-line-'));
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+/** Runs the command line in this process, which is quicker than a process for each wrong word. */
+async function runHere(args: string[]): Promise<CommandResult> {
+  const printed = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      printed[name] += text;
+      return true;
+    }),
+  );
+  try {
+    await runCommandLine(program, ['node', 'patchline', ...args]);
+    return { code: Number(process.exitCode ?? 0), ...printed };
+  } finally {
+    process.exitCode = 0;
+    for (const spy of spies) spy.mockRestore();
+  }
+}
+
+/** The words of every command, such as ['bundles', 'list']. */
+const commandWords = (command: Command, words: string[] = []): string[][] => [
+  words,
+  ...command.commands.flatMap((each) => commandWords(each, [...words, each.name()])),
+];
+
+describe('help', () => {
+  test.each(commandWords(program).map((words) => ({ words })))('of $words shows an example', async ({ words }) => {
+    const { code, stdout, stderr } = await runHere([...words, '--help']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`Usage: ${['patchline', ...words].join(' ')} `);
+    expect(stdout).toMatch(/\n(Example|Start with):\n {2}(REDIS_URL=\S+ )?patchline /);
+  });
+
+  test('names every command that there is, and nothing that there is not yet', async () => {
+    let text = '';
+    for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
+    const names = program.commands.map((command) => command.name());
+    expect(names.sort()).toEqual(
+      'bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
+    );
+    const later =
+      /grad-?cam|\bshap\b|\bfeatures\b|accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|\bbench\b|--pictures|--tiles|--add|--base|--clean|--explanations|cost|dashboard|waterfall/i;
+    expect(text.match(later)).toBeNull();
+  });
+});
+
+const usage: [args: string, says: string | RegExp][] = [
+  ['bogus', "unknown command 'bogus'"],
+  ['serve', "unknown command 'serve'"],
+  ['watch DIR --camera line-1', "unknown command 'watch'"],
+  ['explain --model m.onnx', "unknown command 'explain'"],
+  ['bundles', ''],
+  ['bundles rollback kol', "unknown command 'rollback'"],
+  ['bundles show', "missing required argument 'product'"],
+  ['worker', "missing required argument 'stage'"],
+  ['worker gradcam', /Allowed choices are score, finalize/],
+  ['worker score bogus', /Allowed choices are score, finalize/],
+  ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
+  ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
+  ['fit DIR --product kol --score fused', /Allowed choices are position/],
+  ['fit DIR --product kol --network float16', /Allowed choices are auto, int8, float/],
+  ['fit DIR', /Expected a name .* for --product but received nothing/],
+  ['fit DIR --product Kol', /Expected a name .* for --product but received "Kol"/],
+  ['fit --product kol', /Expected either a folder or s3:\/\/ prefix of good images, or --camera/],
+  ['fit DIR --product kol --camera line-1', /Expected either/],
+  ['fit DIR --product kol --from 2026-01-31', /--camera/],
+  ['fit --camera line-1 --from 31.1.2026', /Expected a date such as 2026-01-31/],
+  ['fit --camera line-1 --to 2026-02-30', /Expected a date such as 2026-01-31/],
+  ['fit DIR --product kol --seed -1', /Expected a whole number of at least 0/],
+  ['fit DIR --product kol --seed 1.5', /Expected a whole number of at least 0/],
+  ['fit DIR --product kol --seed 99999999999999999999', /Expected a whole number/],
+  ['evaluate DIR', "required option '--product <name>' not specified"],
+  ['inspect --product kol', "missing required argument 'image'"],
+  ['inspect part.jpg', "required option '--product <name>' not specified"],
+  ['inspect part.jpg --product kol --pictures all', "unknown option '--pictures'"],
+  ['ingest DIR', "required option '--camera <name>' not specified"],
+  ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
+  ['ingest DIR --camera line-1 --out results', /Expected --wait beside --out/],
+  ['ingest DIR --camera line-1 --collect --wait', /Expected --collect without/],
+  ['ingest DIR --camera line-1 --collect --again', /Expected --collect without/],
+  ['ingest DIR --camera line-1 --backfill', "unknown option '--backfill'"],
+  ['demo --images 0', /Expected a whole number of at least 1/],
+  ['reconcile --since yesterday', /Expected a date such as 2026-01-31/],
+  ['failed retry', /Expected inspection ids or --all/],
+  ['failed drop i-20260131-0123456789abcdef01234567 --all', /Expected inspection ids or --all/],
+  ['status s3://parts', /too many arguments/],
+  ['status --store s3://', /Expected an address of the form s3:\/\/bucket\/key/],
+];
+
+describe('wrong usage exits 2', () => {
+  const argsOf = (line: string) => [
+    ...line.split(' '),
+    ...(/--store|^(bogus|serve|watch|explain|bundles)/.test(line) ? [] : ['--store', root]),
+  ];
+
+  test.each(usage)('%s', async (line, says) => {
+    const { code, stdout, stderr } = await runHere(argsOf(line));
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+    expect(stderr).toMatch(says);
+    if (says !== '') expect(stderr).toMatch(/^ARGUMENT_INVALID: /);
+  });
+
+  test('with --json too, as one document', async () => {
+    for (const [line, says] of usage.filter(([, text]) => text !== '')) {
+      const { code, stdout } = await runHere([...argsOf(line), '--json']);
+      const answer = JSON.parse(stdout);
+      expect({ code, answer }, line).toEqual({
+        code: 2,
+        answer: { error: { code: 'ARGUMENT_INVALID', message: expect.stringMatching(says) } },
+      });
+    }
+  });
+});
+
+const failures: [args: string, code: string, says: string][] = [
+  ['inspect part.jpg --product kol', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
+  ['evaluate DIR --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
+  ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
+  ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
+  ['fit --camera line-1 --product kol', 'TOO_FEW_IMAGES', ''],
+  ['ingest /nowhere --camera line-1', 'IMAGE_NOT_FOUND', '/nowhere'],
+  ['ingest . --camera line-1', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['status', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['failed list', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['worker score', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['reconcile', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['doctor --config /nowhere.yaml', 'CONFIG_INVALID', '/nowhere.yaml'],
+];
+
+describe('a failure exits 1', () => {
+  test.each(failures)('%s', async (line, expected, says) => {
+    const args = [...line.split(' '), '--store', join(root, 'empty')];
+    const { code, stdout, stderr } = await runHere(args);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(RegExp(`^${expected}: .*\n$`, 'm'));
+    expect(stderr).toContain(says);
+    const json = await runHere([...args, '--json']);
+    const message = expect.stringContaining(says);
+    expect({ code: json.code, answer: JSON.parse(json.stdout) }).toEqual({
+      code: 1,
+      answer: { error: { code: expected, message } },
+    });
+  });
+});
+
+test('the demo empties no directory but its own', async () => {
+  const store = join(root, 'precious');
+  await mkdir(store);
+  await writeFile(join(store, 'file'), 'kept');
+  const { code, stderr } = await runHere(['demo', '--exit', '--store', store]);
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: expect.stringMatching(/^ARGUMENT_INVALID: Expected an empty dir/),
+  });
+  expect(await readFile(join(store, 'file'), 'utf8')).toBe('kept');
+});
+
+describe('as a process', () => {
+  let fitted: FittedStore;
+  let redis: EmbeddedRedis;
+  let store: ObjectStore;
+  let env: Record<string, string>;
+  beforeAll(async () => {
+    fitted = await createFittedStore(2, 1);
+    store = await openStore(fitted.storeUrl);
+    redis = await startEmbeddedRedis(fitted.storeUrl, { logger: createLogger('silent'), onRestart: () => {} });
+    env = { PATCHLINE_STORE: fitted.storeUrl };
+  });
+  afterAll(async () => {
+    await redis.stop();
+    await fitted.remove();
+  });
+  const json = async (args: string[]) => JSON.parse((await runCommand([...args, '--json'], env)).stdout);
+  const bundles = (...args: string[]) => runHere(['bundles', ...args, '--store', fitted.storeUrl]);
+
+  test('it exits 0, 1 and 2, with the answer on stdout and what went wrong on stderr', async () => {
+    const [done, failed, wrong] = await Promise.all([
+      runCommand(['--version']),
+      runCommand(['status'], { ...env, PATCHLINE_THREADS: 'two', PATCHLINE_TREADS: '2' }),
+      runCommand(['status', '--bogus'], env),
+    ]);
+    const { version } = JSON.parse(await readFile('package.json', 'utf8'));
+    expect(done).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' });
+    expect(failed).toMatchObject({ code: 1, stdout: '' });
+    expect(failed.stderr).toMatch(/^CONFIG_INVALID: threads: .*\nPATCHLINE_TREADS: no setting has this name\n$/);
+    expect(wrong).toMatchObject({ code: 2, stdout: '' });
+  });
+
+  test('bundles are listed, shown and activated', async () => {
+    const first = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+    const second = { ...first, version: 'v2', threshold: first.threshold + 1 };
+    await store.put(bundleCardKey('plate', 'v2'), new TextEncoder().encode('Product plate, bundle v2\n'));
+    await putJson(store, bundleKey('plate', 'v2'), second);
+    expect(JSON.parse((await bundles('list', 'plate', '--json')).stdout)).toEqual([
+      { ...first, active: true },
+      { ...second, active: false },
+    ]);
+    const activated = await bundles('activate', 'plate', 'v2', '--json');
+    expect(JSON.parse(activated.stdout)).toEqual({ product: 'plate', active: 'v2' });
+    const list = /^ {2}v1 .* 20 images, int8 network, threshold \d.*\n\* v2 .*\n$/;
+    expect((await bundles('list', 'plate')).stdout).toMatch(list);
+    expect((await bundles('list', 'other')).stdout).toBe('no bundle\n');
+    expect((await bundles('show', 'plate')).stdout).toBe('Product plate, bundle v2\n');
+    expect((await bundles('show', 'plate', 'v1')).stdout).toMatch(/^Product plate, bundle v1, .*\n\nWhat it saw\n/);
+    expect((await bundles('activate', 'plate', 'v1')).stdout).toBe('plate: v1 is active\n');
+  });
+
+  test('status shows store, queues and products', async () => {
+    const shown = await json(['status']);
+    const counts = {
+      waiting: 0,
+      prioritized: 0,
+      delayed: 0,
+      active: 0,
+      'waiting-children': 0,
+      completed: 0,
+      failed: 0,
+    };
+    expect(shown).toEqual({
+      store: fitted.storeUrl,
+      queues: redis.url,
+      stages: [
+        { stage: 'score', workers: 0, ...counts },
+        { stage: 'finalize', workers: 0, ...counts },
+      ],
+      products: [{ product: 'plate', bundle: 'v1' }],
+    });
+    const { stdout } = await runCommand(['status'], env);
+    expect(stdout).toMatch(/\nstage +workers +waiting .*\nscore +0 +0 .*\nfinalize +0 .*\nproduct plate: bundle v1\n$/);
+  });
+
+  test('nobody is shown the password of Redis', async (context) => {
+    requireService('redis-server', context);
+    const server = await startRedisServer();
+    const redis = new Redis(server.url);
+    await redis.config('SET', 'requirepass', 'p4ssword');
+    redis.disconnect();
+    const REDIS_URL = server.url.replace('//', '//:p4ssword@');
+    const { stdout, stderr } = await runCommand(['status'], { ...env, REDIS_URL });
+    expect(stdout).toContain(`queues ${server.url}\n`);
+    expect(stdout + stderr).not.toContain('p4ssword');
+    await server.stop();
+  });
+
+  test('evaluate answers with every figure that it promises', async () => {
+    expect(await json(['evaluate', fitted.images, '--product', 'plate'])).toEqual(
+      expect.objectContaining({
+        product: 'plate',
+        bundle: 'v1',
+        images: 7,
+        imageAuroc: expect.any(Number),
+        pixelAuroc: expect.any(Number),
+        aupro: expect.any(Number),
+        f1Max: expect.any(Number),
+        threshold: expect.any(Number),
+        falseAlarmRate: expect.any(Number),
+        missRate: expect.any(Number),
+        imagesPerSecond: expect.any(Number),
+      }),
+    );
+  });
+
+  type Diagnosis = { findings: { check: string; ok: boolean; found: string }[]; advice: string | null };
+  const failing = ({ findings }: Diagnosis) => findings.filter(({ ok }) => !ok).map(({ check }) => check);
+
+  test('doctor finds everything in order', async () => {
+    const { code, stdout } = await runCommand(['doctor'], env);
+    expect(code, stdout).toBe(0);
+    const checks = stdout.split('\n').map((line) => line.slice(0, 21).trim());
+    expect(checks).toEqual([
+      'ok     node',
+      'ok     store',
+      'ok     redis',
+      'ok     network float',
+      'ok     network int8',
+      expect.stringMatching(/^advice fit/),
+      '',
+    ]);
+  });
+
+  test('doctor names what is wrong and looks at the rest all the same', async (context) => {
+    await writeFile(join(root, 'file'), '');
+    const lost = await runCommand(['doctor', '--store', join(root, 'file', 'store'), '--json']);
+    expect(lost.code).toBe(1);
+    expect(failing(JSON.parse(lost.stdout))).toEqual(['store', 'redis']);
+    requireService('redis-server', context);
+    const evicting = await startRedisServer({ args: ['--maxmemory-policy', 'allkeys-lru'] });
+    const installation = await damagedInstallation();
+    const found = await runCommand(['doctor', '--json'], { ...env, REDIS_URL: evicting.url }, installation);
+    await evicting.stop();
+    expect(found.code).toBe(1);
+    const diagnosis: Diagnosis = JSON.parse(found.stdout);
+    expect(failing(diagnosis)).toEqual(['redis', 'network int8']);
+    expect(diagnosis.findings[2]!.found).toContain('allkeys-lru');
+    expect(diagnosis.findings[4]!.found).toMatch(
+      /Expected sha256 [0-9a-f]{64} for models\/efficientnet-lite2-int8.onnx/,
+    );
+    expect(diagnosis.advice).toBeNull();
+  });
+
+  /** This program beside a network file that was cut short. */
+  async function damagedInstallation(): Promise<string> {
+    const place = join(root, 'installation');
+    await mkdir(join(place, 'models'), { recursive: true });
+    for (const name of ['bin', 'dist', 'package.json']) await cp(name, join(place, name), { recursive: true });
+    await symlink(resolve('node_modules'), join(place, 'node_modules'));
+    const [float, int8] = ['efficientnet-lite2.onnx', 'efficientnet-lite2-int8.onnx'];
+    await symlink(resolve('models', float), join(place, 'models', float));
+    await writeFile(join(place, 'models', int8), (await readFile(join('models', int8))).subarray(0, 1_000_000));
+    return join(place, 'bin', 'patchline.cjs');
+  }
+});

@@ -1,0 +1,98 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Compute, createCompute } from '../../src/shared/compute.js';
+import { decodeFloat16 } from '../../src/shared/float16.js';
+import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
+import { createScorer, type Scorer } from '../../src/shared/patchcore/scorer.js';
+import { openStore } from '../../src/shared/store/open-store.js';
+import { expectClose } from '../helpers/arrays.js';
+import { madeUp, madeUpArrays, writeMadeUpBundle } from '../helpers/bundle.js';
+import { platePng, plateSize } from '../helpers/plates.js';
+import { regionBox } from '../helpers/regions.js';
+
+// Bundles of made-up numbers: what is asked here is whether they are put to use as they should be.
+const { dims, positions } = madeUp;
+const arrays = madeUpArrays();
+const floats = (name: keyof typeof arrays) => arrays[name].data as Float32Array;
+const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
+
+let folder: string;
+let compute: Compute;
+let scorer: Scorer;
+let plain: LoadedBundle;
+/** Everything is anomalous, no map reaches the quantile, and one patch alone exceeds what is usual. */
+let strict: LoadedBundle;
+/** The same parts at another input. */
+let tall: LoadedBundle;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'patchline-scorer-'));
+  const store = await openStore(folder);
+  const load = async (draft: Parameters<typeof writeMadeUpBundle>[1] = {}) =>
+    loadBundle(store, 'plate', (await writeMadeUpBundle(store, draft)).version);
+  plain = await load();
+  const means = new Float32Array(positions).fill(4).fill(-10, 14, 15);
+  strict = await load({
+    draft: { threshold: -50, mapQuantile: 1e6 },
+    arrays: { 'position-means': { dtype: 'float32', shape: [positions], data: means } },
+  });
+  tall = await load({ draft: { input: { height: 96, width: 64 }, grid: { height: 6, width: 4 }, aspect: null } });
+  compute = createCompute({ threads: 1 });
+  scorer = createScorer(compute, { limits });
+});
+afterAll(async () => {
+  await compute.close();
+  await rm(folder, { recursive: true });
+});
+
+test('the nearest normal patch is that of the nearest row in spaced distance', async () => {
+  const { scored } = await scorer.score(await platePng(1), plain);
+  const raw = decodeFloat16(scored.vectors.patch);
+  const [matrix, bias, bank] = [floats('projection-matrix'), floats('projection-bias'), floats('bank')];
+  const y = Array.from(bias, (offset, k) => raw.reduce((sum, value, c) => sum + value * matrix[c * dims + k]!, offset));
+  const distances = Array.from(floats('spacing'), (r, row) => {
+    const squares = y.map((value, k) => (value - bank[row * dims + k]!) ** 2);
+    return Math.sqrt(squares.reduce((sum, square) => sum + square) / r);
+  });
+  const least = Math.min(...distances);
+  const source = (arrays.sources.data as Int32Array)[distances.indexOf(least)]!;
+  const [image, patch] = [Math.floor(source / positions), source % positions];
+  expectClose([scored.nearestNormal.distance], [least], { rtol: 1e-3 });
+  expect(scored.nearestNormal.trainingImage).toBe(`bundles/plate/v1/training/${image}.jpg`);
+  expect(scored.nearestNormal.box).toEqual([16 * (patch % 6), 16 * Math.floor(patch / 6), 16, 16]);
+});
+
+test('verdict and severity follow from median and threshold', async () => {
+  const bytes = await platePng(1);
+  const [{ scored: first }, { scored: second }] = [await scorer.score(bytes, plain), await scorer.score(bytes, strict)];
+  const { anomalyScore } = first;
+  expect(first).toMatchObject({ threshold: 2, verdict: anomalyScore >= 2 ? 'anomalous' : 'good' });
+  expect(first.severity).toBeCloseTo(100 * (anomalyScore - 1), 6);
+  expect(second).toMatchObject({ threshold: -50, verdict: 'anomalous' });
+});
+
+test('a peak below the quantile is boxed at half its height', async () => {
+  const { scored, anomalyMap } = await scorer.score(await platePng(1), strict);
+  const boxAt = (share: number) =>
+    regionBox(anomalyMap, strict.bundle.input, share * Math.max(...anomalyMap), plateSize);
+  expect(scored.location.box).toEqual(boxAt(1 / 2));
+  expect(boxAt(1 / 2)).not.toEqual(boxAt(1 / 3));
+});
+
+test('a thread takes turns between more bundles than it can keep, alike as they are', async () => {
+  const bytes = await platePng(2);
+  const rounds: number[][] = [];
+  for (let round = 0; round < 3; round++) {
+    const images = [];
+    for (const bundle of [plain, strict, tall]) images.push(await scorer.score(bytes, bundle));
+    expect(images.map(({ height, width, anomalyMap }) => [height, width, anomalyMap.length])).toEqual([
+      [64, 96, 6144],
+      [64, 96, 6144],
+      [96, 64, 6144],
+    ]);
+    rounds.push(images.map(({ scored }) => scored.anomalyScore));
+  }
+  expect(rounds).toEqual([rounds[0], rounds[0], rounds[0]]);
+});

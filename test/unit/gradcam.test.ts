@@ -1,0 +1,114 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Tensor } from 'onnxruntime-node';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { pooledLinearGradCamPlusPlus } from '../../src/explain/cam/grad-cam-plus-plus.js';
+import { type Compute, createCompute } from '../../src/shared/compute.js';
+import type { ExplainingData } from '../../src/shared/contracts.js';
+import { gradcamKey, workKey } from '../../src/shared/keys.js';
+import { loadClassifiers } from '../../src/shared/load-classifiers.js';
+import type { LoadedBundle } from '../../src/shared/loaded-bundle.js';
+import { readNpy } from '../../src/shared/npy.js';
+import { writeNpz } from '../../src/shared/npz.js';
+import { createSession } from '../../src/shared/onnx/session.js';
+import type { ObjectStore } from '../../src/shared/store/object-store.js';
+import { openStore } from '../../src/shared/store/open-store.js';
+import { type GradcamContext, gradcam } from '../../src/workers/gradcam.js';
+import { expectClose, float32 } from '../helpers/arrays.js';
+
+const model = fileURLToPath(new URL('../golden/nets/mbconv-se-gap.onnx', import.meta.url));
+const pixels = Uint8Array.from({ length: 32 * 32 * 3 }, (_, i) => (i * 7919) % 251);
+const features = float32(2 * 2 * 3, (i) => Math.cos(i));
+const head = { weights: Float32Array.of(2, -1), bias: -0.25, weak: true };
+const jobOf = (product: string): ExplainingData => ({
+  inspectionId: `i-20260102-${'0'.repeat(24)}`,
+  imageKey: 'part.png',
+  camera: null,
+  product,
+  bundle: 'v1',
+  policy: 'all',
+  priority: 0,
+  capturedAt: '2026-01-02T03:04:05.000Z',
+  verdict: 'good',
+  patchDistance: { mean: 1, max: 2 },
+});
+
+let folder: string;
+let store: ObjectStore;
+let compute: Compute;
+let context: GradcamContext;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'patchline-gradcam-'));
+  store = await openStore(folder);
+  compute = createCompute({ threads: 1 });
+  const work = writeNpz({
+    input: { dtype: 'uint8', shape: [32, 32, 3], data: pixels },
+    features: { dtype: 'float32', shape: [2, 2, 3], data: features },
+  });
+  await store.put(workKey(jobOf('kol').inspectionId), work);
+  const settings = {
+    model,
+    defect: 3,
+    labels: ['a', 'b', 'c', 'd', 'e'],
+    scale: 255 as const,
+    layout: 'nchw' as const,
+  };
+  const classifiers = await loadClassifiers({
+    products: { kol: { classifier: { ...settings, mean: [100, 110, 120], std: [50, 60, 70] } } },
+  });
+  const loadBundle = async () => ({ classifier: head }) as unknown as LoadedBundle;
+  context = { store, compute, classifiers, maxLoadedBundles: 1, loadBundle };
+});
+afterAll(async () => {
+  await compute.close();
+  await rm(folder, { recursive: true });
+});
+
+test("a product's own classifier is run on the stored pixels and explained", async () => {
+  const { key, classifier } = await gradcam(jobOf('kol'), context);
+
+  const session = await createSession(await readFile(model));
+  const [mean, std] = [
+    [100, 110, 120],
+    [50, 60, 70],
+  ];
+  const image = float32(3 * 32 * 32, (i) => {
+    const c = Math.floor(i / 1024);
+    return (pixels[3 * (i % 1024) + c]! - mean[c]!) / std[c]!;
+  });
+  const results = await session.run({ input: new Tensor('float32', image, [1, 3, 32, 32]) });
+  const logits = [...(results.logits!.data as Float32Array)];
+  const powers = logits.map(Math.exp);
+  expect(classifier.probability).toBeCloseTo(powers[3]! / powers.reduce((sum, power) => sum + power), 5);
+  expect(classifier.label).toBe('abcde'[logits.indexOf(Math.max(...logits))]);
+  expect(classifier.weak).toBe(false);
+
+  const { weights } = context.classifiers.get('kol')!;
+  const want = pooledLinearGradCamPlusPlus(results.features!.data as Float32Array, weights, 20, 8, 8).map;
+  const map = readNpy(await store.get(key));
+  expect([key, map.dtype, map.shape]).toEqual([gradcamKey(jobOf('kol').inspectionId), 'float32', [8, 8]]);
+  expectClose(map.data as Float32Array, want, { atol: 1e-5, rtol: 1e-4 });
+  expect(Math.max(...want)).toBeGreaterThan(0.01);
+});
+
+test('any other product is explained by the head of its bundle', async () => {
+  const { key, classifier } = await gradcam(jobOf('plate'), context);
+  const [first, second] = [features.subarray(0, 6), features.subarray(6)].map(
+    (plane) => plane.reduce((sum, value) => sum + value) / 6,
+  );
+  const probability = 1 / (1 + Math.exp(-(2 * first! - second! - 0.25)));
+  expect(classifier).toEqual({
+    label: probability >= 0.5 ? 'defect' : 'good',
+    probability: expect.closeTo(probability, 6),
+    weak: true,
+  });
+  const { map } = pooledLinearGradCamPlusPlus(features, head.weights, 2, 2, 3);
+  expectClose(readNpy(await store.get(key)).data as Float32Array, map, { atol: 1e-6 });
+});
+
+test('work that has been swept away is named', async () => {
+  const gone = { ...jobOf('kol'), inspectionId: `i-20260102-${'1'.repeat(24)}` };
+  await expect(gradcam(gone, context)).rejects.toMatchObject({ code: 'WORK_GONE' });
+});
