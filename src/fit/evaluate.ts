@@ -53,8 +53,6 @@ interface Judged {
   isFlagged: boolean;
   /** Of a defect, by the classifier. */
   logOdds: number;
-  /** What the risk model needs to see. */
-  readable: ReadableFeaturesInput;
   /** (H, W) */
   anomalyMap: Float32Array;
   /** (H, W); undefined where nobody knows the defect's pixels */
@@ -64,10 +62,7 @@ interface Judged {
 /** Errors: DATASET_INVALID. */
 export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluation> {
   const { bundle } = options.bundle;
-  const startedAt = performance.now();
-  const { judged, skipped } = await judgeAll(options);
-  const seconds = (performance.now() - startedAt) / 1000;
-  const riskLogOdds = await judgeRisks(judged, options);
+  const { judged, riskLogOdds, skipped, seconds } = await judgeAll(options);
   const good = judged.filter(({ image }) => image.defect === null);
   const bad = judged.filter(({ image }) => image.defect !== null);
   const defects = [...new Set(bad.map(({ image }) => image.defect!))];
@@ -104,9 +99,12 @@ export async function evaluateBundle(options: EvaluateOptions): Promise<Evaluati
   };
 }
 
-async function judgeAll({ directory, bundle, scorer, compute, progress }: EvaluateOptions) {
+/** Scores every image; the features that the risk needs are extracted afterwards, so that scoring alone is timed. */
+async function judgeAll(options: EvaluateOptions) {
+  const { directory, bundle, scorer, compute, progress } = options;
   const images = await labelledImages(directory);
-  const judge = async (image: LabelledImage): Promise<Judged | SkippedImage> => {
+  const startedAt = performance.now();
+  const judge = async (image: LabelledImage) => {
     const read = () => readFile(image.path);
     const result = await skipUnreadable({ name: image.name, read }, async () => scorer.score(await read(), bundle));
     if (isSkipped(result)) return result;
@@ -114,25 +112,25 @@ async function judgeAll({ directory, bundle, scorer, compute, progress }: Evalua
     const { mean, max } = scored.patchDistance;
     const mask = image.maskPath ? await readMask(image.maskPath, { height, width }) : undefined;
     const isFlagged = scored.verdict === 'anomalous';
-    return {
-      image,
-      score: scored.anomalyScore,
-      isFlagged,
-      logOdds: defectLogOdds(result.features, bundle.classifier),
-      readable: { meanPatchDistance: mean, maxPatchDistance: max, pixels, H: height, W: width },
-      anomalyMap,
-      mask,
-    };
+    const logOdds = defectLogOdds(result.features, bundle.classifier);
+    const judged: Judged = { image, score: scored.anomalyScore, isFlagged, logOdds, anomalyMap, mask };
+    return { judged, readable: { meanPatchDistance: mean, maxPatchDistance: max, pixels, H: height, W: width } };
   };
   const judged: Judged[] = [];
+  const readables: ReadableFeaturesInput[] = [];
   const skipped: SkippedImage[] = [];
   let done = 0;
   for await (const result of orderedMap(images, imagesAtOnce(compute), judge)) {
-    if (isSkipped(result)) skipped.push(result);
-    else judged.push(result);
     progress?.({ phase: 'scoring', done: ++done, total: images.length });
+    if (isSkipped(result)) {
+      skipped.push(result);
+      continue;
+    }
+    judged.push(result.judged);
+    readables.push(result.readable);
   }
-  return { judged, skipped };
+  const seconds = (performance.now() - startedAt) / 1000;
+  return { judged, riskLogOdds: await judgeRisks(readables, options), skipped, seconds };
 }
 
 /** Twice the threads keeps them busy. */
@@ -149,12 +147,12 @@ const featuresTask = threadTask<ReadableFeaturesInput, Float64Array>(
 );
 
 /** Log odds of a defect by the risk model. */
-async function judgeRisks(judged: readonly Judged[], { bundle, compute, progress }: EvaluateOptions) {
+async function judgeRisks(readables: readonly ReadableFeaturesInput[], { bundle, compute, progress }: EvaluateOptions) {
   const risks: number[] = [];
-  const extract = ({ readable }: Judged) => compute.run(featuresTask, readable);
-  for await (const row of orderedMap(judged, imagesAtOnce(compute), extract)) {
+  const extract = (readable: ReadableFeaturesInput) => compute.run(featuresTask, readable);
+  for await (const row of orderedMap(readables, imagesAtOnce(compute), extract)) {
     risks.push(logOdds(bundle.risk.model, row)[0]!);
-    progress?.({ phase: 'features', done: risks.length, total: judged.length });
+    progress?.({ phase: 'features', done: risks.length, total: readables.length });
   }
   return risks;
 }

@@ -59,7 +59,7 @@ export async function buildBanks(
       : others.subarray((image - images) * length, (image - images + 1) * length);
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
   const build = async (fold: number) => {
-    const chosenFrom = [...Array(images).keys()].filter((image) => foldOf[image] !== fold);
+    const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
     const output = await compute.run(bankTask, { projected, patches, dims, images: chosenFrom, measured, rows, seed });
     onBuilt();

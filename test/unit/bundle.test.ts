@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { BundleDraft } from '../../src/fit/bundle-writer.js';
 import {
   activateBundle,
   activeVersion,
@@ -57,6 +58,19 @@ test('a bundle is loaded as it was written', async () => {
   expectClose(loaded.scoring.positionScales, arrays['position-scales'].data as Float32Array);
   expectClose(loaded.sources, arrays.sources.data as Int32Array);
   expectClose(loaded.heldOutDistances, arrays['held-out-distances'].data as Float32Array);
+  expectClose(loaded.classifier.weights, arrays['classifier-weights'].data as Float32Array);
+  expect(loaded.classifier).toMatchObject({ bias: -0.5, weak: true });
+  expectClose(loaded.risk.background, arrays['risk-background'].data as Float64Array);
+  const { weights, bias, means, scales, usual } = bundle.risk;
+  const { model } = loaded.risk;
+  expect([...model.weights, model.bias, ...model.means, ...model.scales]).toEqual([
+    ...weights,
+    bias,
+    ...means,
+    ...scales,
+  ]);
+  expect(loaded.risk.usual).toEqual(usual);
+  expect(loaded.classifier.weights.buffer).toBeInstanceOf(SharedArrayBuffer);
   expect(loaded.scoring.rows.buffer).toBeInstanceOf(SharedArrayBuffer);
   expectClose(await store.get(trainingPictureKey(bundle, 3)), [3]);
 });
@@ -67,6 +81,24 @@ test('its card says what it saw and how it judges', async () => {
   expect(card).toContain('5 good images (png), 150 x 100 pixels');
   expect(card).toContain('anomalous from a score of 2.000 on');
   expect(card).toMatch(/Warnings\n {2}none/);
+});
+
+test('its card says how well defects are told apart, and in plain words where they are not', async () => {
+  const cardOf = async (draft: Partial<BundleDraft>) => {
+    const { version } = await writeMadeUpBundle(store, { draft });
+    return new TextDecoder().decode(await store.get(bundleCardKey('plate', version)));
+  };
+  const { classifier, risk } = bundle;
+  const weak = await cardOf({ risk: { ...risk, auroc: 0.55 } });
+  expect(weak).toContain('From 100 defects made up on good images');
+  expect(weak).toMatch(/Classifier of the whole image: AUROC 0.750\n {2}Weak: what the network sees .* hardly tells/);
+  expect(weak).toMatch(/Risk by the five readable features: AUROC 0.550\n {2}Weak: what the features say hardly tells/);
+  expect(weak).toContain('mean_patch_distance 1.00, max_patch_distance 2.00, depth_variance 0.00');
+  const strong = await cardOf({
+    classifier: { ...classifier, auroc: 0.97, weak: false, defects: 'labelled', count: 31 },
+  });
+  expect(strong).toContain('From 31 labelled images of defects');
+  expect(strong).not.toContain('Weak');
 });
 
 describe('a damaged bundle is refused', () => {
@@ -95,6 +127,13 @@ describe('a damaged bundle is refused', () => {
     bank.data[17] = value;
     const { version } = await writeMadeUpBundle(store, { arrays: { bank } });
     expect(await refusal(loadBundle(store, 'plate', version))).toEqual(failure('BUNDLE_DAMAGED', 'bank', 'not finite'));
+  });
+
+  test.each(['classifier-weights', 'risk-background'] as const)('a value of %s that is no number', async (name) => {
+    const array = madeUpArrays()[name];
+    array.data[3] = Number.NaN;
+    const { version } = await writeMadeUpBundle(store, { arrays: { [name]: array } });
+    expect(await refusal(loadBundle(store, 'plate', version))).toEqual(failure('BUNDLE_DAMAGED', name, 'not finite'));
   });
 
   test('a part of another shape, whatever the sha256', async () => {
