@@ -54,10 +54,7 @@ export async function productOf(store: ObjectStore, config: Config, camera: stri
   const configured = config.cameras[camera]?.product;
   if (configured !== undefined) return configured;
   const products = await listProducts(store);
-  const active = await Promise.all(products.map((product) => activeVersion(store, product)));
-  const ready = products.filter((_, index) => active[index] !== undefined);
-  const candidates = ready.length > 0 ? ready : products;
-  if (candidates.length === 1) return candidates[0]!;
+  if (products.length === 1) return products[0]!;
   const found = products.length === 0 ? 'no product' : `the products ${products.join(', ')}`;
   throw new PatchlineError(
     'CAMERA_UNKNOWN',

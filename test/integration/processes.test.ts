@@ -165,9 +165,9 @@ test('who waits for results is told why none comes', async () => {
     return found;
   })();
 
-  await told('no worker takes score and finalize jobs: start "patchline up" or "patchline worker score finalize"');
+  await told('no worker takes jobs of score, finalize: start "patchline up" or "patchline worker score finalize"');
   line.start('finalize');
-  await told('no worker takes score jobs: start "patchline up" or "patchline worker score"');
+  await told('no worker takes jobs of score: start "patchline up" or "patchline worker score"');
   line.start('score');
   await told('1 of 1 inspections have no job: run "patchline reconcile"');
   await line.enqueue(image);
