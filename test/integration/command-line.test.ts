@@ -10,6 +10,7 @@ import { type Bundle, bundleCardKey, bundleKey } from '../../src/shared/bundle.j
 import { stageNames } from '../../src/shared/contracts.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/shared/embedded-redis.js';
 import { createLogger } from '../../src/shared/logger.js';
+import { networks } from '../../src/shared/networks.js';
 import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { type CommandResult, runCommand } from '../helpers/command-line.js';
@@ -63,7 +64,7 @@ describe('help', () => {
       'bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
     );
     const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--explanations|--cost|dashboard/i;
+      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -77,7 +78,7 @@ const usage: [args: string, says: string | RegExp][] = [
   ['bundles rollback kol', "unknown command 'rollback'"],
   ['bundles show', "missing required argument 'product'"],
   ['worker', "missing required argument 'stage'"],
-  ['worker history', /Allowed choices are score, gradcam, features, shap, finalize/],
+  ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['worker score bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
   ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
@@ -99,6 +100,7 @@ const usage: [args: string, says: string | RegExp][] = [
   ['inspect part.jpg --product kol --pictures all', /Expected --out beside --pictures/],
   ['ingest DIR --camera line-1 --wait --pictures all', /Expected --out beside --pictures/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
   ['ingest DIR --camera line-1 --out results', /Expected --wait beside --out/],
@@ -252,7 +254,7 @@ describe('as a process', () => {
     });
     const { stdout } = await runCommand(['status'], env);
     expect(stdout).toMatch(
-      /\nstage +workers +waiting .*\nscore +0 +0 .*\n[^]*\nfinalize +0 .*\nproduct plate: bundle v1\n$/,
+      /\nstage +workers +waiting .*\nscore +0 +0 .*\n(.*\n){3}finalize +0 .*\nproduct plate: bundle v1\n$/,
     );
   });
 
@@ -334,11 +336,10 @@ describe('as a process', () => {
     await mkdir(join(place, 'models'), { recursive: true });
     for (const name of ['bin', 'dist', 'package.json']) await cp(name, join(place, name), { recursive: true });
     await symlink(resolve('node_modules'), join(place, 'node_modules'));
-    const int8 = 'efficientnet-lite2-int8.onnx';
-    for (const name of ['efficientnet-lite2.onnx', 'fastdepth.onnx']) {
-      await symlink(resolve('models', name), join(place, 'models', name));
-    }
-    await writeFile(join(place, 'models', int8), (await readFile(join('models', int8))).subarray(0, 1_000_000));
+    for (const { file } of Object.values(networks)) await symlink(resolve('models', file), join(place, 'models', file));
+    const { file } = networks.int8;
+    await rm(join(place, 'models', file));
+    await writeFile(join(place, 'models', file), (await readFile(join('models', file))).subarray(0, 1_000_000));
     return join(place, 'bin', 'patchline.cjs');
   }
 });
