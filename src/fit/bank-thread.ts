@@ -8,16 +8,16 @@ import { type Bank, composeSearchGraph } from '../shared/patchcore/score-graph.j
 import { selectCoreset, snapToGrid } from './coreset.js';
 import { spacingOf } from './spacing.js';
 
-/** Builds a memory bank from some training images and measures others against it. S images, P patches, d dimensions. */
+/** Builds a memory bank from some training images and measures others against it. N images, P patches, d dimensions. */
 export interface BankInput {
-  /** (S, P, d) in shared memory */
+  /** (N, P, d) in shared memory */
   projected: Float32Array;
   patches: number;
   dims: number;
   /** Images whose patches the bank is chosen from. */
   images: number[];
-  /** Images to measure. */
-  measured: number[];
+  /** Images to measure, (P, d) each in shared memory. */
+  measured: Float32Array[];
   /** Rows wanted. */
   rows: number;
   seed: number;
@@ -81,14 +81,13 @@ function composeProjection(projection: Float32Array, dims: number): Uint8Array {
   return writeModel(graph.build());
 }
 
-async function measure({ projected, patches, measured }: BankInput, bank: Bank): Promise<Float32Array> {
+async function measure({ patches, measured }: BankInput, bank: Bank): Promise<Float32Array> {
   const distances = new Float32Array(measured.length * patches);
   if (measured.length === 0) return distances;
   const session = await createSession(writeModel(composeSearchGraph(patches, bank)));
-  const length = patches * bank.dims;
-  for (const [index, image] of measured.entries()) {
-    const vectors = projected.slice(image * length, (image + 1) * length);
-    const results = await session.run({ projected: new Tensor('float32', vectors, [patches, bank.dims]) });
+  for (const [index, vectors] of measured.entries()) {
+    const copy = vectors.slice(); // onnxruntime refuses shared memory
+    const results = await session.run({ projected: new Tensor('float32', copy, [patches, bank.dims]) });
     distances.set(results.distances!.data as Float32Array, index * patches);
   }
   await session.release();

@@ -7,7 +7,7 @@ const classifierTask = threadTask<ClassifierInput, ClassifierOutput>(
 );
 
 /** Ascending: the smallest takes longest. */
-export const classifierRidges = [0.001, 0.01, 0.1, 1];
+export const classifierRidges = [0.1, 1];
 /** Held-out AUROC below which a model's explanations are to be taken with care. */
 export const weakAuroc = 0.8;
 

@@ -1,8 +1,8 @@
 import type { Warning } from '../shared/contracts.js';
 import { createRandom } from '../shared/kernels/random.js';
+import type { ImageVectors } from './image-vectors.js';
 import { orderedMap } from './ordered-map.js';
 import { addFeatures, type PatchExtractor, type PatchFeatures } from './patch-features.js';
-import type { PatchOutput } from './patch-thread.js';
 import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
 
@@ -23,7 +23,7 @@ export interface DefectOptions {
   extractor: PatchExtractor;
   /** Images extracted at once. */
   concurrency: number;
-  /** (H, W, 3) of the training images that defects are made on, by number */
+  /** (H, W, 3) in shared memory of the training images that defects are made on, by number */
   pixels: ReadonlyMap<number, Uint8Array>;
   /** The fold of each training image. */
   foldOf: Int32Array;
@@ -68,7 +68,7 @@ async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, 
   return defects;
 }
 
-function addDefect(defects: DefectFeatures, output: PatchOutput, madeOn: number): void {
+function addDefect(defects: DefectFeatures, output: ImageVectors, madeOn: number): void {
   addFeatures(defects, output);
   defects.madeOn.push(madeOn);
 }

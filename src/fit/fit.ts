@@ -9,7 +9,7 @@ import { writeBundle } from './bundle-writer.js';
 import { calibrate } from './calibration.js';
 import { chooseNetwork } from './choose-network.js';
 import { classifierRidges, learnClassifier } from './classifier-head.js';
-import { type DefectFeatures, extractDefects } from './defect-images.js';
+import { extractDefects } from './defect-images.js';
 import { defectSamples } from './defect-samples.js';
 import { buildBanks, foldsOf, noFold } from './memory-banks.js';
 import { chooseInput } from './network-input.js';
@@ -71,12 +71,8 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   const training = await extractTraining(headers.images, options, count);
   const skipped = [...headers.skipped, ...training.skipped];
   assertEnoughImages(training.images.length, skipped);
-  const { extractor, pixels, foldOf } = training;
-  const { seed, compute } = options;
-  const concurrency = 2 * compute.threads;
-  const defects = await extractDefects(options.defects ?? [], { extractor, concurrency, pixels, foldOf, seed, count });
-  const learned = await learn(training, defects, options, count);
-  const warnings = [...trainingWarnings(training.images.length, skipped), ...defects.warnings];
+  const learned = await learn(training, options, count);
+  const warnings = [...trainingWarnings(training.images.length, skipped), ...learned.defects.warnings];
   const bundle = await writeBundle({
     store: options.store,
     draft: draftOf(training, learned, options, warnings),
@@ -115,24 +111,35 @@ async function extractTraining(images: TrainingImage[], options: FitOptions, cou
 
 export type Learned = Awaited<ReturnType<typeof learn>>;
 
-async function learn(training: Training, defects: DefectFeatures, { compute, seed }: FitOptions, count: Count) {
+async function learn(training: Training, options: FitOptions, count: Count) {
+  const { compute, seed } = options;
   const { input, grid, foldOf } = training;
   const patches = grid.height * grid.width;
-  const images = training.images.length;
   const projection = fitProjection(training.moments, bankDims);
-  const raw = [training.raw, defects.raw].flatMap((vectors) => vectors.splice(0));
-  const projected = await projectFeatures(raw, projection, patches, compute);
+  const projected = await projectFeatures(training.raw, projection, patches, compute);
+  const concurrency = 2 * compute.threads;
+  const defects = await extractDefects(options.defects ?? [], { ...training, concurrency, seed, count });
+  const others = await projectFeatures(defects.raw, projection, patches, compute);
+
   const measuredIn = [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)];
-  const data = { projected, images, patches, dims: bankDims, foldOf: measuredIn };
+  const data = { projected, others, patches, dims: bankDims, foldOf: measuredIn };
   const onBuilt = count('bank', settings.folds + 1);
   const { bank, distances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onBuilt });
-  const heldOutDistances = distances.slice(0, images * patches);
+  const heldOutDistances = distances.slice(0, foldOf.length * patches);
   const statistics = positionStatistics(heldOutDistances, grid);
   const calibration = calibrate(heldOutDistances, statistics, input, grid, settings);
 
   const samples = defectSamples(training, defects, distances);
   const onFitted = count('classifier', classifierRidges.length);
   const classifier = await learnClassifier(samples, { seed, compute, onFitted });
-  const risk = learnRisk(samples, seed);
-  return { projection, bank, heldOutDistances, statistics, calibration, classifier, risk, defects };
+  return {
+    projection,
+    bank,
+    heldOutDistances,
+    statistics,
+    calibration,
+    defects,
+    classifier,
+    risk: learnRisk(samples, seed),
+  };
 }

@@ -15,18 +15,18 @@ export function foldsOf(images: number, folds: number, seed: number): Int32Array
   return foldOf;
 }
 
-/** An image that no bank is chosen from is measured by the bank of all training images if this is its fold. */
+/** The fold of an image that is to be measured by the bank of all training images. */
 export const noFold = -1;
 
-/** Projected patch vectors: those of the N training images, then those of other images to be measured, S in all. */
+/** Projected patch vectors of N training images and of others that are to be measured too. */
 export interface ProjectedPatches {
-  /** (S, P, d) in shared memory */
+  /** (N, P, d) in shared memory */
   projected: Float32Array;
-  /** N */
-  images: number;
+  /** (others, P, d) in shared memory */
+  others: Float32Array;
   patches: number;
   dims: number;
-  /** (S): the bank that leaves out a fold measures the images of that fold. */
+  /** (N + others): the bank that leaves out a fold measures the images of that fold. */
   foldOf: ArrayLike<number>;
 }
 
@@ -42,24 +42,30 @@ export interface BankOptions {
 export interface MemoryBanks {
   /** Of all training images. */
   bank: Omit<BankOutput, 'distances'>;
-  /** (S, P): each image's distances to a bank that has not seen it. */
+  /** (N + others, P): each image's distances to a bank that has not seen it. */
   distances: Float32Array;
 }
 
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
-  { images, foldOf, ...data }: ProjectedPatches,
+  { projected, others, patches, dims, foldOf }: ProjectedPatches,
   { rows, folds, seed, compute, onBuilt }: BankOptions,
 ): Promise<MemoryBanks> {
+  const length = patches * dims;
+  const images = projected.length / length;
+  const vectorsOf = (image: number) =>
+    image < images
+      ? projected.subarray(image * length, (image + 1) * length)
+      : others.subarray((image - images) * length, (image - images + 1) * length);
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
   const build = async (fold: number) => {
     const chosenFrom = [...Array(images).keys()].filter((image) => foldOf[image] !== fold);
-    const output = await compute.run(bankTask, { ...data, images: chosenFrom, measured: measuredIn(fold), rows, seed });
+    const measured = measuredIn(fold).map(vectorsOf);
+    const output = await compute.run(bankTask, { projected, patches, dims, images: chosenFrom, measured, rows, seed });
     onBuilt();
     return output;
   };
   const [whole, ...ofFolds] = await Promise.all([noFold, ...Array(folds).keys()].map(build));
-  const { patches } = data;
   const distances = new Float32Array(foldOf.length * patches);
   for (const [fold, output] of [[noFold, whole!] as const, ...ofFolds.entries()]) {
     measuredIn(fold).forEach((image, index) => {

@@ -3,14 +3,17 @@ import { type NetworkKind, readNetwork } from '../shared/networks.js';
 import { readModel, writeModel } from '../shared/onnx/model.js';
 import { shareModel } from '../shared/onnx/session-cache.js';
 import { composePatchGraph, gridOf, type Projection, type Size } from '../shared/patchcore/score-graph.js';
+import type { DefectInput } from './defect-thread.js';
+import type { ImageVectors } from './image-vectors.js';
 import { orderedMap } from './ordered-map.js';
-import type { DefectRecipe, PatchInput, PatchOutput } from './patch-thread.js';
+import type { PatchInput, PatchOutput } from './patch-thread.js';
 import type { ProjectInput } from './project-thread.js';
 import { addMoments, createMoments, type Moments } from './projection.js';
 import { isSkipped, type SkippedImage, skipUnreadable, type TrainingImage } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
 
 const patchTask = threadTask<PatchInput, PatchOutput>(new URL('./patch-thread.js', import.meta.url));
+const defectTask = threadTask<DefectInput, ImageVectors>(new URL('./defect-thread.js', import.meta.url));
 const projectTask = threadTask<ProjectInput, void>(new URL('./project-thread.js', import.meta.url));
 
 /** Images projected by one task. */
@@ -19,7 +22,8 @@ const imagesPerTask = 32;
 /** Runs one network over images to learn from. */
 export interface PatchExtractor {
   extract(source: TrainingSource): Promise<PatchOutput>;
-  extractDefect(defect: DefectRecipe): Promise<PatchOutput>;
+  /** Makes a defect on a good image and extracts it. */
+  extractDefect(defect: Pick<DefectInput, 'good' | 'texture' | 'seed'>): Promise<ImageVectors>;
 }
 
 export interface ExtractorOptions {
@@ -34,10 +38,9 @@ export async function createPatchExtractor(
 ): Promise<PatchExtractor> {
   const graph = composePatchGraph(readModel(await readNetwork(kind)).graph, input);
   const model = shareModel(writeModel(graph));
-  const run = (image: PatchInput['image']) => compute.run(patchTask, { image, input, model });
   return {
-    extract: async (source) => run({ bytes: await source.read(), maxImageBytes }),
-    extractDefect: run,
+    extract: async (source) => compute.run(patchTask, { bytes: await source.read(), maxImageBytes, input, model }),
+    extractDefect: (defect) => compute.run(defectTask, { ...defect, input, model }),
   };
 }
 
@@ -58,7 +61,7 @@ export interface TrainingFeatures extends PatchFeatures {
   moments: Moments;
   /** JPEG of each image at model size. */
   pictures: Uint8Array[];
-  /** (H, W, 3) of up to `keptPixels` of the images, by number. */
+  /** (H, W, 3) in shared memory of up to `keptPixels` of the images, by number. */
   pixels: Map<number, Uint8Array>;
 }
 
@@ -86,7 +89,8 @@ export async function extractFeatures(
       features.skipped.push(output);
       continue;
     }
-    if ((index * keptPixels) % all.length < keptPixels) features.pixels.set(features.images.length, output.pixels);
+    if ((index * keptPixels) % all.length < keptPixels)
+      features.pixels.set(features.images.length, share(output.pixels));
     features.images.push(image);
     features.pictures.push(output.picture);
     addFeatures(features, output);
@@ -95,7 +99,13 @@ export async function extractFeatures(
   return features;
 }
 
-export function addFeatures(features: PatchFeatures, { raw, embedding, appearance }: PatchOutput): void {
+function share(pixels: Uint8Array): Uint8Array {
+  const shared = new Uint8Array(new SharedArrayBuffer(pixels.length));
+  shared.set(pixels);
+  return shared;
+}
+
+export function addFeatures(features: PatchFeatures, { raw, embedding, appearance }: ImageVectors): void {
   features.raw.push(raw);
   features.embeddings.push(embedding);
   features.appearances.push(appearance);

@@ -1,26 +1,27 @@
 import { expect, test } from 'vitest';
 import { snapToGrid } from '../../../src/fit/coreset.js';
-import { buildBanks, foldsOf } from '../../../src/fit/memory-banks.js';
+import { buildBanks, foldsOf, noFold } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
 import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
 import { createRandom, randomProjection } from '../../../src/shared/kernels/random.js';
 import { expectClose } from '../../helpers/arrays.js';
 
-// N images of P patches with d dimensions.
-const [N, P, d] = [15, 20, 96];
+// N training images and others to be measured, S in all, of P patches with d dimensions.
+const [N, S, P, d] = [15, 18, 20, 96];
 const random = createRandom(81);
-const projected = new Float32Array(N * P * d);
-const shared = new Float32Array(new SharedArrayBuffer(4 * N * P * d));
+const projected = new Float32Array(S * P * d);
+const shared = new Float32Array(new SharedArrayBuffer(4 * S * P * d));
 for (let i = 0; i < shared.length; i++) shared[i] = projected[i] = random.normal() / (1 + (i % d) / 8);
 const settings = { folds: 5, seed: 3 };
-const foldOf = foldsOf(N, settings.folds, settings.seed);
+const foldOf = [...foldsOf(N, settings.folds, settings.seed), 2, noFold, 2];
 
 async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
   let built = 0;
   const onBuilt = () => built++;
-  const data = { projected: shared, images: N, patches: P, dims: d, foldOf };
+  const [training, others] = [shared.subarray(0, N * P * d), shared.subarray(N * P * d)];
+  const data = { projected: training, others, patches: P, dims: d, foldOf };
   const banks = await buildBanks(data, { ...settings, rows, compute, onBuilt });
   await compute.close();
   expect(built).toBe(6);
@@ -48,13 +49,13 @@ function plainSources(images: number[], rows: number): number[] {
   return [...greedyCoreset(points, 64, rows, starts).index].map((index) => places[index]!);
 }
 
-/** Distances of each image of a fold to the bank of the others. */
-async function plainHeldOut(heldOut: number[], rows: number): Promise<Map<number, number[]>> {
-  const others = Array.from({ length: N }, (_, image) => image).filter((image) => !heldOut.includes(image));
+/** Distances of some images to the bank of the training images that are not left out. */
+async function plainDistances(leftOut: number[], images: number[], rows: number): Promise<Map<number, number[]>> {
+  const others = Array.from({ length: N }, (_, image) => image).filter((image) => !leftOut.includes(image));
   const bank = rowsOf(plainSources(others, rows));
   const spacing = await spacingOf(bank, d, others.length * P);
   return new Map(
-    heldOut.map((image) => {
+    images.map((image) => {
       const distances = Array.from({ length: P }, (_, patch) => {
         const squares = Array.from(spacing, (r, row) => {
           let square = 0;
@@ -79,13 +80,20 @@ test('every image is measured against the bank of a fold that has not seen it', 
   expectClose(bank.spacing, await spacingOf(bank.rows, d, N * P), {}, 'spacing');
 
   const order = [...createRandom(settings.seed).permutation(N)];
-  for (let fold = 0; fold < settings.folds; fold++) {
-    const heldOut = order.filter((_, position) => position % settings.folds === fold);
-    for (const [image, distances] of await plainHeldOut(heldOut, rows)) {
+  const seen = new Set<number>();
+  const compare = async (leftOut: number[], images: number[]) => {
+    for (const [image, distances] of await plainDistances(leftOut, images, rows)) {
       const found = measured.subarray(image * P, (image + 1) * P);
       expectClose(found, distances, { atol: 1e-3 }, `image ${image}`);
+      seen.add(image);
     }
+  };
+  for (let fold = 0; fold < settings.folds; fold++) {
+    const heldOut = order.filter((_, position) => position % settings.folds === fold);
+    await compare(heldOut, fold === 2 ? [...heldOut, N, N + 2] : heldOut);
   }
+  await compare([], [N + 1]); // in no fold: measured by the bank of all
+  expect(seen.size).toBe(S);
 });
 
 test('one thread gives the very numbers of two', async () => {
