@@ -201,7 +201,7 @@ function tableOf(line: Line): string[] {
     row('defect', 'sent', 'found', 'missed'),
     ...defects.map(({ type, sent, found }) => row(type, sent, found, sent - found)),
     '',
-    `${good.sent} good plates, ${good.falseAlarms} false alarms`,
+    `${good.sent} good plates, ${good.falseAlarms} false ${good.falseAlarms === 1 ? 'alarm' : 'alarms'}`,
     `${images} images, ${imagesPerSecond.toFixed(1)} a second, ${failed} failed`,
     `from image to verdict: ${times(verdictMs)}`,
     `from image to result:  ${times(resultMs)}`,
