@@ -8,10 +8,11 @@ import { ingestOriginal } from '../producer/ingest.js';
 import { storeOriginal } from '../producer/originals.js';
 import { defectTypes, simulatedImage, simulateLine } from '../producer/simulated-camera.js';
 import { waitForResults } from '../producer/wait-for-results.js';
-import { type InspectionResult, stageNames } from '../shared/contracts.js';
+import { type InspectionResult, inspectionEventSchema, stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { PatchlineError } from '../shared/errors.js';
-import { openQueues } from '../shared/queues.js';
+import { quantile } from '../shared/kernels/quantile.js';
+import { openQueues, type Queues, streamKey } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { openStore } from '../shared/store/open-store.js';
 import { type PoolOptions, startPools } from '../workers/pools.js';
@@ -109,8 +110,9 @@ async function learn(session: Session): Promise<void> {
 interface Inspected {
   defect: string | null;
   result: InspectionResult;
-  /** From sending the image to its result, ms. */
-  latencyMs: number;
+  /** From sending the image to its verdict and to its result. */
+  verdictMs: number;
+  resultMs: number;
 }
 
 interface Line {
@@ -130,14 +132,34 @@ async function inspectLine(options: Omit<PoolOptions, 'classifiers'>, { images }
     const { inspection } = await ingestOriginal(producer, original, false);
     sent.set(inspection.inspectionId, { defect, sentAt });
   }
-  const inspected: Inspected[] = [];
+  const results: InspectionResult[] = [];
+  const progress = createProgress('inspecting', sent.size);
   for await (const result of waitForResults(sent.keys(), { store, queues, logger, from: '0', onStall: remark })) {
-    const { defect, sentAt } = sent.get(result.inspectionId)!;
-    const latencyMs = Date.parse(result.finishedAt) - (performance.timeOrigin + sentAt);
-    inspected.push({ defect, result, latencyMs });
-    remark(`${describeResult(result)}  (${defect ?? 'good'})`);
+    results.push(result);
+    progress.tick();
+    progress.print(`${describeResult(result)}  (${sent.get(result.inspectionId)!.defect ?? 'good'})`);
   }
-  return { inspected, seconds: (performance.now() - startedAt) / 1000 };
+  progress.stop();
+  const seconds = (performance.now() - startedAt) / 1000;
+  const told = await verdictTimes(queues);
+  const inspected = results.map((result) => {
+    const { defect, sentAt } = sent.get(result.inspectionId)!;
+    const sentTime = performance.timeOrigin + sentAt;
+    const verdictMs = told.get(result.inspectionId)! - sentTime;
+    return { defect, result, verdictMs, resultMs: Date.parse(result.finishedAt) - sentTime };
+  });
+  return { inspected, seconds };
+}
+
+/** When each inspection's verdict was told, in ms since 1970: an event's id begins with it. */
+async function verdictTimes({ redis, config }: Queues): Promise<Map<string, number>> {
+  const events = await redis.xrange(streamKey(config, 'verdicts'), '-', '+');
+  return new Map(
+    events.map(([id, fields]) => {
+      const { inspectionId } = inspectionEventSchema.parse(JSON.parse(fields[1]!));
+      return [inspectionId, Number(id.split('-')[0])];
+    }),
+  );
 }
 
 /** Draws all pictures; index.html lies in the demo's own folder. */
@@ -156,30 +178,32 @@ const isFlagged = ({ result }: Inspected): boolean => result.status !== 'failed'
 function summaryOf({ inspected, seconds }: Line) {
   const of = (defect: string | null) => inspected.filter((each) => each.defect === defect);
   const types = defectTypes.map((type) => ({ type, sent: of(type).length, found: of(type).filter(isFlagged).length }));
-  const latencies = inspected.map(({ latencyMs }) => latencyMs).sort((a, b) => a - b);
-  const percentile = (share: number) =>
-    latencies[Math.min(latencies.length - 1, Math.floor(share * latencies.length))]!;
+  const percentiles = (times: number[]) => ({ p50: quantile(times, 0.5), p95: quantile(times, 0.95) });
   return {
     images: inspected.length,
     defects: types.filter(({ sent }) => sent > 0),
-    good: { sent: of(null).length, flagged: of(null).filter(isFlagged).length },
+    good: { sent: of(null).length, falseAlarms: of(null).filter(isFlagged).length },
     failed: inspected.filter(({ result }) => result.status === 'failed').length,
     imagesPerSecond: inspected.length / seconds,
-    latencyMs: { p50: percentile(0.5), p95: percentile(0.95) },
+    verdictMs: percentiles(inspected.map(({ verdictMs }) => verdictMs)),
+    resultMs: percentiles(inspected.map(({ resultMs }) => resultMs)),
   };
 }
 
 function tableOf(line: Line): string[] {
-  const { defects, good, failed, images, imagesPerSecond, latencyMs } = summaryOf(line);
-  const row = (kind: string, sent: number, flagged: number) =>
-    `${kind.padEnd(16)}${String(sent).padStart(6)}${String(flagged).padStart(9)}`;
+  const { defects, good, failed, images, imagesPerSecond, verdictMs, resultMs } = summaryOf(line);
+  const row = (kind: string, ...cells: (number | string)[]) =>
+    kind.padEnd(16) + cells.map((cell) => String(cell).padStart(8)).join('');
+  const times = ({ p50, p95 }: { p50: number; p95: number }) =>
+    `half within ${p50.toFixed(0)} ms, 95 % within ${p95.toFixed(0)} ms`;
   return [
     '',
-    'kind              sent  flagged',
-    ...defects.map(({ type, sent, found }) => row(type, sent, found)),
-    row('good', good.sent, good.flagged),
+    row('defect', 'sent', 'found', 'missed'),
+    ...defects.map(({ type, sent, found }) => row(type, sent, found, sent - found)),
     '',
+    `${good.sent} good plates, ${good.falseAlarms} false ${good.falseAlarms === 1 ? 'alarm' : 'alarms'}`,
     `${images} images, ${imagesPerSecond.toFixed(1)} a second, ${failed} failed`,
-    `image to result: half within ${latencyMs.p50.toFixed(0)} ms, 95 % within ${latencyMs.p95.toFixed(0)} ms`,
+    `from image to verdict: ${times(verdictMs)}`,
+    `from image to result:  ${times(resultMs)}`,
   ];
 }

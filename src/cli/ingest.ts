@@ -128,7 +128,7 @@ async function waitForAll(
   for await (const result of waitForResults(ids, { store, queues, logger, from, onStall: remark })) {
     progress.tick();
     results.push(result);
-    if (!json && !progress.shown) remark(describeResult(result));
+    if (!json) progress.print(describeResult(result));
     if (out !== undefined) await copyInspection(store, result, out, pictures);
   }
   progress.stop();

@@ -1,23 +1,24 @@
 import cliProgress from 'cli-progress';
+import { remark } from './command-line.js';
 
 export interface Progress {
-  /** Whether somebody sees it: only on a terminal. */
-  readonly shown: boolean;
   /** One more is done. */
   tick(): void;
+  /** Prints a line on stderr, above the bar. */
+  print(line: string): void;
   stop(): void;
 }
 
 /** A progress bar on stderr with the time left; nothing where stderr is no terminal. */
 export function createProgress(what: string, total: number): Progress {
-  if (!process.stderr.isTTY || total === 0) return { shown: false, tick() {}, stop() {} };
-  const bar = new cliProgress.SingleBar({
+  if (!process.stderr.isTTY || total === 0) return { tick() {}, print: remark, stop() {} };
+  const bars = new cliProgress.MultiBar({
     format: `${what} {bar} {value}/{total}, {eta_formatted} left`,
     stream: process.stderr,
     hideCursor: true,
   });
-  bar.start(total, 0);
-  return { shown: true, tick: () => bar.increment(), stop: () => bar.stop() };
+  const bar = bars.create(total, 0);
+  return { tick: () => bar.increment(), print: (line) => bars.log(`${line}\n`), stop: () => bars.stop() };
 }
 
 export interface Phases {

@@ -2,7 +2,7 @@ import { activeVersion, listProducts } from '../shared/bundle.js';
 import type { Config } from '../shared/config.js';
 import type { Inspection } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
-import { inspectionIdOf } from '../shared/keys.js';
+import { activeBundleKey, inspectionIdOf } from '../shared/keys.js';
 import { jobIdOf, lookAt, type Queues } from '../shared/queues.js';
 import { hasResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
@@ -54,7 +54,7 @@ export async function productOf(store: ObjectStore, config: Config, camera: stri
   const configured = config.cameras[camera]?.product;
   if (configured !== undefined) return configured;
   const products = await listProducts(store);
-  const active = await Promise.all(products.map((product) => activeVersion(store, product)));
+  const active = await Promise.all(products.map((product) => store.head(activeBundleKey(product))));
   const ready = products.filter((_, index) => active[index] !== undefined);
   const candidates = ready.length > 0 ? ready : products;
   if (candidates.length === 1) return candidates[0]!;

@@ -87,7 +87,7 @@ async function explainStall(queues: Queues, pending: Set<string>): Promise<strin
     if ((await queues.queue[stage].getWorkersCount()) === 0) withoutWorker.push(stage);
   }
   if (withoutWorker.length > 0) {
-    return `no worker takes ${withoutWorker.join(' and ')} jobs: start "patchline up" or "patchline worker ${withoutWorker.join(' ')}"`;
+    return `no worker takes jobs of ${withoutWorker.join(', ')}: start "patchline up" or "patchline worker ${withoutWorker.join(' ')}"`;
   }
   let gone = 0;
   for (const id of pending) {

@@ -26,6 +26,8 @@ let store: ObjectStore;
 let root: string;
 let env: Record<string, string>;
 let up: CommandProcess;
+/** A folder with one good image. */
+let one: string;
 
 /** What an ingest of a folder takes: the content of a file tells what it is, not its name. */
 const named = (name: string) => (/\.(jpe?g|png|tiff?|webp|bmp|jp2)$/.test(name) ? name : `${name}.jpg`);
@@ -79,6 +81,7 @@ beforeAll(async () => {
   fitted = await createFittedStore(0, 0);
   root = await mkdtemp(join(tmpdir(), 'patchline-bad-input-'));
   store = await openStore(fitted.storeUrl);
+  one = await writeFiles('one', [[...good][0]!]);
   const products = {
     'line-1': 'plate',
     'line-2': 'short',
@@ -184,24 +187,22 @@ test('failed list, show, retry and drop work on them', async () => {
 });
 
 test('a bundle that cannot be used fails its own images only', async () => {
-  const [name, image] = [...good][0]!;
-  const folder = await writeFiles('one', [[name, image]]);
+  const [name] = [...good][0]!;
   const cases = { 'line-2': 'BUNDLE_DAMAGED', 'line-3': 'BUNDLE_NETWORK_MISMATCH', 'line-4': 'BUNDLE_NOT_FOUND' };
   const cameras = Object.keys(cases);
-  const reports = await Promise.all(cameras.map((camera) => ingest(folder, camera)));
+  const reports = await Promise.all(cameras.map((camera) => ingest(one, camera)));
   expect(reports.map(({ code }) => code)).toEqual([1, 1, 1]);
   const codes = reports.map(({ json }) => (json.results as FailedResult[]).map(({ error }) => error.code));
   expect(codes).toEqual(Object.values(cases).map((code) => [code]));
-  const wellKnown = await ingest(folder, 'line-1');
+  const wellKnown = await ingest(one, 'line-1');
   expect([wellKnown.code, outcomes(wellKnown.json.results)]).toEqual([0, { [name]: 'done' }]);
 });
 
 test('without a known camera or a usable active bundle nothing is accepted', async () => {
-  const folder = join(root, 'one');
   const cases = { 'line-6': 'BUNDLE_NOT_FOUND', 'line-5': 'BUNDLE_DAMAGED', 'line-7': 'CAMERA_UNKNOWN' };
   await Promise.all(
     Object.entries(cases).map(async ([camera, error]) => {
-      expect(await run(['ingest', folder, '--camera', camera, '--wait'])).toMatchObject({
+      expect(await run(['ingest', one, '--camera', camera, '--wait'])).toMatchObject({
         code: 1,
         json: { error: { code: error } },
         stderr: expect.stringContaining(`${error}: Expected`),
@@ -237,12 +238,11 @@ async function expectRefusal(
     }),
   );
 }
-const one = () => join(root, 'one');
 
 test('a store that cannot be used', async (context) => {
   // Below a file: permissions would not stop the tests of a user who may do everything.
   const below = join(root, 'patchline.yaml', 'store');
-  await expectRefusal([['ingest', one(), '--camera', 'line-1', '--collect'], ['up']], 'STORE_UNREACHABLE', [below], {
+  await expectRefusal([['ingest', one, '--camera', 'line-1', '--collect'], ['up']], 'STORE_UNREACHABLE', [below], {
     PATCHLINE_STORE: below,
   });
   requireService('versitygw', context);
@@ -250,7 +250,7 @@ test('a store that cannot be used', async (context) => {
   const wrong = { ...s3.env, AWS_SECRET_ACCESS_KEY: 'wrong', PATCHLINE_STORE: s3.url };
   await expectRefusal([['status']], 'STORE_UNREACHABLE', ['HTTP 403'], wrong);
   await expectRefusal(
-    [['up'], ['ingest', one(), '--camera', 'line-1']],
+    [['up'], ['ingest', one, '--camera', 'line-1']],
     'QUEUE_UNREACHABLE',
     ['Expected REDIS_URL', s3.url],
     { ...s3.env, PATCHLINE_STORE: s3.url },
@@ -263,7 +263,7 @@ test('a Redis that cannot be used', async (context) => {
   const port = await freePort();
   const commands = [
     ['worker', 'score'],
-    ['ingest', one(), '--camera', 'line-1'],
+    ['ingest', one, '--camera', 'line-1'],
   ];
   const closed = { PATCHLINE_STORE: store.url, REDIS_URL: `redis://127.0.0.1:${port}` };
   await expectRefusal(commands, 'QUEUE_UNREACHABLE', [`127.0.0.1:${port}`], closed);

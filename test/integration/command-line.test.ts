@@ -7,8 +7,10 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.js';
 import { program } from '../../src/cli/program.js';
 import { type Bundle, bundleCardKey, bundleKey } from '../../src/shared/bundle.js';
+import { stageNames } from '../../src/shared/contracts.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/shared/embedded-redis.js';
 import { createLogger } from '../../src/shared/logger.js';
+import { networks } from '../../src/shared/networks.js';
 import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { type CommandResult, runCommand } from '../helpers/command-line.js';
@@ -59,10 +61,10 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
+      'bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
     );
     const later =
-      /grad-?cam|\bshap\b|\bfeatures\b|accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|\bbench\b|--pictures|--tiles|--add|--base|--clean|--explanations|cost|dashboard|waterfall/i;
+      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -76,8 +78,8 @@ const usage: [args: string, says: string | RegExp][] = [
   ['bundles rollback kol', "unknown command 'rollback'"],
   ['bundles show', "missing required argument 'product'"],
   ['worker', "missing required argument 'stage'"],
-  ['worker gradcam', /Allowed choices are score, finalize/],
-  ['worker score bogus', /Allowed choices are score, finalize/],
+  ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
+  ['worker score bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
   ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
   ['fit DIR --product kol --score fused', /Allowed choices are position/],
@@ -95,7 +97,10 @@ const usage: [args: string, says: string | RegExp][] = [
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],
-  ['inspect part.jpg --product kol --pictures all', "unknown option '--pictures'"],
+  ['inspect part.jpg --product kol --pictures all', /Expected --out beside --pictures/],
+  ['ingest DIR --camera line-1 --wait --pictures all', /Expected --out beside --pictures/],
+  ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
   ['ingest DIR --camera line-1 --out results', /Expected --wait beside --out/],
@@ -244,14 +249,13 @@ describe('as a process', () => {
     expect(shown).toEqual({
       store: fitted.storeUrl,
       queues: redis.url,
-      stages: [
-        { stage: 'score', workers: 0, ...counts },
-        { stage: 'finalize', workers: 0, ...counts },
-      ],
+      stages: stageNames.map((stage) => ({ stage, workers: 0, ...counts })),
       products: [{ product: 'plate', bundle: 'v1' }],
     });
     const { stdout } = await runCommand(['status'], env);
-    expect(stdout).toMatch(/\nstage +workers +waiting .*\nscore +0 +0 .*\nfinalize +0 .*\nproduct plate: bundle v1\n$/);
+    expect(stdout).toMatch(
+      /\nstage +workers +waiting .*\nscore +0 +0 .*\n(.*\n){3}finalize +0 .*\nproduct plate: bundle v1\n$/,
+    );
   });
 
   test('nobody is shown the password of Redis', async (context) => {
@@ -280,6 +284,8 @@ describe('as a process', () => {
         threshold: expect.any(Number),
         falseAlarmRate: expect.any(Number),
         missRate: expect.any(Number),
+        classifierAuroc: expect.any(Number),
+        riskAuroc: expect.any(Number),
         imagesPerSecond: expect.any(Number),
       }),
     );
@@ -298,6 +304,7 @@ describe('as a process', () => {
       'ok     redis',
       'ok     network float',
       'ok     network int8',
+      'ok     network depth',
       expect.stringMatching(/^advice fit/),
       '',
     ]);
@@ -329,9 +336,10 @@ describe('as a process', () => {
     await mkdir(join(place, 'models'), { recursive: true });
     for (const name of ['bin', 'dist', 'package.json']) await cp(name, join(place, name), { recursive: true });
     await symlink(resolve('node_modules'), join(place, 'node_modules'));
-    const [float, int8] = ['efficientnet-lite2.onnx', 'efficientnet-lite2-int8.onnx'];
-    await symlink(resolve('models', float), join(place, 'models', float));
-    await writeFile(join(place, 'models', int8), (await readFile(join('models', int8))).subarray(0, 1_000_000));
+    for (const { file } of Object.values(networks)) await symlink(resolve('models', file), join(place, 'models', file));
+    const { file } = networks.int8;
+    await rm(join(place, 'models', file));
+    await writeFile(join(place, 'models', file), (await readFile(join('models', file))).subarray(0, 1_000_000));
     return join(place, 'bin', 'patchline.cjs');
   }
 });

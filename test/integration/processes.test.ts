@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { waitForResults } from '../../src/producer/wait-for-results.js';
 import { configSchema } from '../../src/shared/config.js';
-import type { InspectionResult } from '../../src/shared/contracts.js';
+import { type InspectionResult, stageNames } from '../../src/shared/contracts.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/shared/embedded-redis.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { openQueues, type Queues } from '../../src/shared/queues.js';
@@ -62,7 +62,7 @@ describe('a worker process', () => {
   test('that is asked to end finishes the jobs it is at, and leaves the others', async () => {
     const images = (await enqueue('train/good')) + (await enqueue('test/good'));
     expect(images).toBe(30);
-    const start = () => startCommand(['worker', 'score', 'finalize'], env);
+    const start = () => startCommand(['worker', ...stageNames], env);
     const first = start();
     await until(
       'a result, and jobs under way',
@@ -165,9 +165,11 @@ test('who waits for results is told why none comes', async () => {
     return found;
   })();
 
-  await told('no worker takes score and finalize jobs: start "patchline up" or "patchline worker score finalize"');
-  line.start('finalize');
-  await told('no worker takes score jobs: start "patchline up" or "patchline worker score"');
+  const [, ...others] = stageNames;
+  const all = `no worker takes jobs of ${stageNames.join(', ')}: start "patchline up" or "patchline worker ${stageNames.join(' ')}"`;
+  await told(all);
+  line.start(...others);
+  await told('no worker takes jobs of score: start "patchline up" or "patchline worker score"');
   line.start('score');
   await told('1 of 1 inspections have no job: run "patchline reconcile"');
   await line.enqueue(image);

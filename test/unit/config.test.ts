@@ -31,11 +31,14 @@ async function faults(text: string, environment: Record<string, string> = {}): P
 test('without a file and variables everything has its default', async () => {
   expect(await loadConfig(undefined, {})).toEqual({
     cameras: {},
+    products: {},
     explain: 'flagged',
+    pictures: 'overlay',
     threads: availableParallelism(),
     maxLoadedBundles: 4,
     logLevel: 'warn',
     limits: { maxBacklog: 10_000, maxImageBytes: 50_000_000 },
+    retention: { work: 7, results: null, images: null },
     queue: {
       prefix: 'patchline',
       lockDurationMs: 30_000,
@@ -63,10 +66,14 @@ describe('where it comes from', () => {
     );
     const environment = {
       PATCHLINE_EXPLAIN: 'all',
+      PATCHLINE_PICTURES: 'all',
       PATCHLINE_THREADS: '7',
       PATCHLINE_MAX_LOADED_BUNDLES: '2',
       PATCHLINE_LOG_LEVEL: 'debug',
       PATCHLINE_LIMITS_MAX_BACKLOG: '9',
+      PATCHLINE_RETENTION_WORK: '2d',
+      PATCHLINE_RETENTION_RESULTS: '2y',
+      PATCHLINE_RETENTION_IMAGES: '8w',
       PATCHLINE_QUEUE_PREFIX: 'other',
       PATCHLINE_QUEUE_LOCK_DURATION_MS: '2000',
       PATCHLINE_QUEUE_STALLED_INTERVAL_MS: '500',
@@ -77,11 +84,14 @@ describe('where it comes from', () => {
     };
     expect(await loadConfig(path, environment)).toEqual({
       cameras: { 'line-1': { product: 'kol' } },
+      products: {},
       explain: 'all',
+      pictures: 'all',
       threads: 7,
       maxLoadedBundles: 2,
       logLevel: 'debug',
       limits: { maxBacklog: 9, maxImageBytes: 1_000_000 },
+      retention: { work: 2, results: 730, images: 56 },
       queue: { prefix: 'other', lockDurationMs: 2_000, stalledIntervalMs: 500, backoffMs: 100, keepCompleted: 50 },
     });
     const maxImageBytes = (await loadConfig(path, { PATCHLINE_LIMITS_MAX_IMAGE_BYTES: '2KB' })).limits.maxImageBytes;
