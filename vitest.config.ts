@@ -8,6 +8,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^(\.\.\/)+src\//, replacement: dist }] },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: './test/helpers/shared-directory.ts',
     pool: 'forks', // the vm pools give typed arrays of another realm, which onnxruntime refuses
     testTimeout: 240_000, // only ends what would hang for ever: tests start processes, on machines that may be busy
     hookTimeout: 240_000,

@@ -25,8 +25,8 @@ export interface Transport {
 export interface TransportKind {
   name: string;
   needs: Service[];
-  /** Whether its Redis runs on without the workers. */
-  workersApart: boolean;
+  /** What is the same on every transport and therefore tried on one: activating needs a Redis that outlives the workers. */
+  tried?: 'collecting' | 'activating';
   open(): Promise<Transport>;
 }
 
@@ -100,17 +100,16 @@ const apart = (place: () => Promise<Place>) => async (): Promise<Transport> => {
 };
 
 const kinds: TransportKind[] = [
-  { name: 'a directory and the embedded Redis of `up`', needs: [], workersApart: false, open: embedded },
+  { name: 'a directory and the embedded Redis of `up`', needs: [], tried: 'collecting', open: embedded },
   {
-    name: 'a directory, redis-server and a process per stage',
+    name: 'a directory, redis-server and separate workers',
     needs: ['redis-server'],
-    workersApart: true,
+    tried: 'activating',
     open: apart(directory),
   },
   {
-    name: 'S3, redis-server and a process per stage',
+    name: 'S3, redis-server and separate workers',
     needs: ['redis-server', 'versitygw'],
-    workersApart: true,
     open: apart(s3),
   },
 ];

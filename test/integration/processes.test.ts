@@ -19,6 +19,7 @@ const logger = createLogger('silent');
 let fitted: FittedStore;
 let store: ObjectStore;
 let env: Record<string, string>;
+const started: CommandProcess[] = [];
 beforeAll(async () => {
   fitted = await createFittedStore(10, 0);
   store = await openStore(fitted.storeUrl);
@@ -34,9 +35,16 @@ async function results(): Promise<InspectionResult[]> {
   return found;
 }
 afterEach(async () => {
+  for (const { child } of started.splice(0)) child.kill('SIGKILL'); // where the test failed before it ended them
   for (const folder of ['images', 'inspections', 'work'])
     await rm(join(store.url, folder), { recursive: true, force: true });
 });
+
+function start(...args: string[]): CommandProcess {
+  const command = startCommand(args, env);
+  started.push(command);
+  return command;
+}
 
 async function enqueue(folder: string, ...options: string[]): Promise<number> {
   const { code, stdout, stderr } = await runCommand(
@@ -62,8 +70,8 @@ describe('a worker process', () => {
   test('that is asked to end finishes the jobs it is at, and leaves the others', async () => {
     const images = (await enqueue('train/good')) + (await enqueue('test/good'));
     expect(images).toBe(30);
-    const start = () => startCommand(['worker', ...stageNames], env);
-    const first = start();
+    const startWorker = () => start('worker', ...stageNames);
+    const first = startWorker();
     await until(
       'a result, and jobs under way',
       async () => (await results()).length > 0 && (await queues.queue.score.getActiveCount()) > 0,
@@ -76,7 +84,7 @@ describe('a worker process', () => {
     const scored = await queues.queue.score.getCompletedCount();
     expect((await results()).length + (await queues.queue.finalize.getWaitingCount())).toBe(scored);
 
-    const second = start();
+    const second = startWorker();
     await until('all results', async () => (await results()).length === images);
     second.child.kill('SIGTERM');
     expect(await second.ended, second.stderr()).toBe(0);
@@ -100,14 +108,14 @@ describe('up', () => {
       return true;
     }
   };
-  async function start(): Promise<CommandProcess> {
-    const up = startCommand(['up'], env);
+  async function startUp(): Promise<CommandProcess> {
+    const up = start('up');
     await up.printed('ready:');
     return up;
   }
 
   test('outlives the loss of its process and of its Redis, and is alone on its store', async () => {
-    const killed = await start();
+    const killed = await startUp();
     const { pid: server } = await address();
     expect(await runCommand(['up'], env)).toMatchObject({
       code: 1,
@@ -124,7 +132,7 @@ describe('up', () => {
     await until('the embedded Redis to end with its parent', () => isGone(server));
     expect(await results()).toEqual([]);
 
-    const up = await start(); // over the redis.json that was left
+    const up = await startUp(); // over the redis.json that was left
     await until('the results of what the lost Redis held', async () => (await results()).length === images);
     const before = await results();
 
