@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { endWithTests } from './end-with-tests.js';
 
 const thisProgram = resolve('bin/patchline.cjs');
 
@@ -38,12 +39,8 @@ export function startCommand(
   child.stderr.on('data', (text) => {
     output.stderr += text;
   });
-  const killAtExit = () => child.kill('SIGKILL');
-  process.once('exit', killAtExit);
-  const ended = once(child, 'close').then(([code]) => {
-    process.off('exit', killAtExit);
-    return code as number | null;
-  });
+  endWithTests(child);
+  const ended = once(child, 'close').then(([code]) => code as number | null);
   return {
     child,
     pid: child.pid!,

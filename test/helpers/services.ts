@@ -5,6 +5,7 @@ import { homedir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { TestContext } from 'vitest';
+import { endWithTests } from './end-with-tests.js';
 
 const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'patchline-ci');
 const onPath = (name: string) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name));
@@ -56,18 +57,13 @@ export async function startProcess(
   const failed = once(child, 'error').then(([error]) => Promise.reject(error));
   let printed = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (printed += text));
-  const killAtExit = () => child.kill('SIGKILL');
-  process.once('exit', killAtExit);
-  const kill = async () => {
-    process.off('exit', killAtExit);
-    await end(child);
-  };
+  endWithTests(child);
   await Promise.race([failed, once(child, 'spawn')]);
   while (!(await isReady())) {
     if (hasEnded(child)) throw new Error(`${program} ${args.join(' ')} ended before it was ready: ${printed}`);
     await delay(10);
   }
-  return { pid: child.pid!, kill };
+  return { pid: child.pid!, kill: () => end(child) };
 }
 
 const hasEnded = (child: ChildProcess) => child.exitCode !== null || child.signalCode !== null;

@@ -19,7 +19,6 @@ const logger = createLogger('silent');
 let fitted: FittedStore;
 let store: ObjectStore;
 let env: Record<string, string>;
-const started: CommandProcess[] = [];
 beforeAll(async () => {
   fitted = await createFittedStore(10, 0);
   store = await openStore(fitted.storeUrl);
@@ -35,16 +34,9 @@ async function results(): Promise<InspectionResult[]> {
   return found;
 }
 afterEach(async () => {
-  for (const { child } of started.splice(0)) child.kill('SIGKILL'); // where the test failed before it ended them
   for (const folder of ['images', 'inspections', 'work'])
     await rm(join(store.url, folder), { recursive: true, force: true });
 });
-
-function start(...args: string[]): CommandProcess {
-  const command = startCommand(args, env);
-  started.push(command);
-  return command;
-}
 
 async function enqueue(folder: string, ...options: string[]): Promise<number> {
   const { code, stdout, stderr } = await runCommand(
@@ -70,7 +62,7 @@ describe('a worker process', () => {
   test('that is asked to end finishes the jobs it is at, and leaves the others', async () => {
     const images = (await enqueue('train/good')) + (await enqueue('test/good'));
     expect(images).toBe(30);
-    const startWorker = () => start('worker', ...stageNames);
+    const startWorker = () => startCommand(['worker', ...stageNames], env);
     const first = startWorker();
     await until(
       'a result, and jobs under way',
@@ -109,7 +101,7 @@ describe('up', () => {
     }
   };
   async function startUp(): Promise<CommandProcess> {
-    const up = start('up');
+    const up = startCommand(['up'], env);
     await up.printed('ready:');
     return up;
   }
