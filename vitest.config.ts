@@ -9,6 +9,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: './test/helpers/shared-directory.ts',
+    maxWorkers: '100%', // many tests wait for processes, not for this one's core
     pool: 'forks', // the vm pools give typed arrays of another realm, which onnxruntime refuses
     testTimeout: 240_000, // only ends what would hang for ever: tests start processes, on machines that may be busy
     hookTimeout: 240_000,
