@@ -2,19 +2,18 @@ import { performance } from 'node:perf_hooks';
 import pMap from 'p-map';
 import { createProducer } from '../producer/enqueue.js';
 import { ingestOriginal } from '../producer/ingest.js';
-import { lastEventId, waitForResults } from '../producer/wait-for-results.js';
+import { lastEventId, waitForEvents } from '../producer/wait-for-results.js';
 import { createCompute } from '../shared/compute.js';
 import type { Config } from '../shared/config.js';
 import { type Policy, stageNames } from '../shared/contracts.js';
 import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import type { Logger } from '../shared/logger.js';
-import { createScorer, packWork } from '../shared/patchcore/scorer.js';
+import { createScorer } from '../shared/patchcore/scorer.js';
 import { openQueues, type Queues } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { openStore } from '../shared/store/open-store.js';
 import { explainImage } from '../workers/explain-image.js';
 import { startPools } from '../workers/pools.js';
-import { remark } from './command-line.js';
 
 /** The bench measures the bundle's own classifier. */
 const classifiers = new Map<string, never>();
@@ -49,7 +48,7 @@ export async function runKernels({ config, bundle }: Setup, plates: Uint8Array[]
     const image = await scorer.score(bytes, bundle);
     if (policy === 'flagged' && image.scored.verdict === 'good') return;
     await scorer.draw(image, bundle);
-    await explainImage(image.scored, packWork(image), 'gradcam.npy', bundle, {
+    await explainImage(image.scored, await scorer.pack(image), 'gradcam.npy', bundle, {
       compute,
       classifiers,
       maxLoadedBundles,
@@ -88,7 +87,7 @@ export async function runPipeline(
       },
       { concurrency: 8 },
     );
-    for await (const _ of waitForResults(ids, { store, queues, logger, from, onStall: remark }));
+    await waitForEvents(ids, { queues, logger, from });
   };
   await send(plates.slice(0, 4 * config.threads), `${name}-warm-up`);
   puts.count = 0;

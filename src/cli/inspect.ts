@@ -7,7 +7,7 @@ import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
 import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
 import { loadClassifiers } from '../shared/load-classifiers.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
-import { createScorer, packWork, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
+import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import { explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
 import type { ClassifierContext } from '../workers/gradcam.js';
@@ -101,7 +101,7 @@ async function explain(
   const scoredInspection = { ...inspection, scored: image.scored };
   if (!isExplained(scoredInspection)) return { result: joinResult(scoredInspection, undefined), files: {} };
   const key = gradcamKey(inspection.inspectionId);
-  const { outcomes, gradcamMap } = await explainImage(image.scored, packWork(image), key, bundle, classifier);
+  const { outcomes, gradcamMap } = await explainImage(image.scored, await scorer.pack(image), key, bundle, classifier);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
   const files = {
     'anomaly-map.npy': anomalyMap,

@@ -24,6 +24,24 @@ export async function lastEventId({ redis, config }: Queues): Promise<string> {
   return newest?.[0] ?? '0';
 }
 
+/** Waits until the result of each inspection has been told, without reading it. */
+export async function waitForEvents(
+  ids: Iterable<string>,
+  { queues, logger, from }: Pick<WaitOptions, 'queues' | 'logger' | 'from'>,
+): Promise<void> {
+  const pending = new Set(ids);
+  const reader = connectRedis(queues.url, { logger });
+  try {
+    while (pending.size > 0) {
+      const news = await readEvents(reader, streamKey(queues.config, 'results'), from);
+      from = news.from;
+      for (const id of news.ids) pending.delete(id);
+    }
+  } finally {
+    reader.disconnect();
+  }
+}
+
 /** Time without an event after which the store itself is asked: events may be lost with Redis, results are not. */
 const storeLookMs = 5_000;
 

@@ -18,7 +18,7 @@ const failed = (error: unknown): Explanation => ({ status: 'failed', code: codeO
 /**
  * All explanations of a scored image in this process: what the explaining pools do for an image from the queue.
  *
- * @param work the work object, .npz
+ * @param work the work object, .npz; it is empty afterwards
  * @param key where the caller puts the Grad-CAM++ map
  */
 export async function explainImage(
@@ -29,7 +29,7 @@ export async function explainImage(
   context: ClassifierContext,
 ): Promise<ExplainedImage> {
   const [map, row] = await Promise.allSettled([
-    drawGradcam(work, bundle.bundle.product, async () => bundle.classifier, context),
+    drawGradcam(work.slice(), bundle.bundle.product, async () => bundle.classifier, context),
     extractFeatures(work, scored.patchDistance, context.compute),
   ]);
   const explanations: ChildOutcomes['explanations'] = { gradcam: done, features: done, shap: done };

@@ -2,7 +2,7 @@ import { type Compute, threadTask } from '../shared/compute.js';
 import type { ExplainingData, FeaturesResult } from '../shared/contracts.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import type { FeaturesInput, FeaturesOutput } from './features-thread.js';
-import { readWork } from './read-work.js';
+import { owned, readWork } from './read-work.js';
 
 export interface FeaturesContext {
   store: ObjectStore;
@@ -16,11 +16,11 @@ export async function features(data: ExplainingData, { store, compute }: Feature
   return await extractFeatures(await readWork(store, data), data.patchDistance, compute);
 }
 
-/** @param work the work object, .npz @param patchDistance over the whole image, as score found it */
+/** @param work the work object, .npz; it moves to a thread and is empty afterwards @param patchDistance over the whole image, as score found it */
 export async function extractFeatures(
   work: Uint8Array,
   patchDistance: ExplainingData['patchDistance'],
   compute: Compute,
 ): Promise<FeaturesResult> {
-  return { values: [...(await compute.run(featuresTask, { work, patchDistance }))] };
+  return { values: [...(await compute.run(featuresTask, { work, patchDistance }, owned(work)))] };
 }

@@ -6,7 +6,7 @@ import type { ObjectStore } from '../shared/store/object-store.js';
 import type { UserClassifier } from '../shared/user-classifier.js';
 import type { GradcamInput, GradcamOutput } from './gradcam-thread.js';
 import type { OwnClassifierInput, OwnClassifierOutput } from './own-classifier-thread.js';
-import { readWork } from './read-work.js';
+import { owned, readWork } from './read-work.js';
 
 /** What runs the classifiers. */
 export interface ClassifierContext {
@@ -38,7 +38,7 @@ export async function gradcam(data: ExplainingData, context: GradcamContext): Pr
 /**
  * Grad-CAM++ of the defect score of the product's own classifier, else of the bundle's, at the last convolution.
  *
- * @param work the work object, .npz
+ * @param work the work object, .npz; it moves to a thread and is empty afterwards
  * @param loadHead the bundle's classifier, asked for where the product has none of its own
  * @returns map: .npy, float32 (h, w), signed
  */
@@ -50,11 +50,15 @@ export async function drawGradcam(
 ): Promise<{ map: Uint8Array; classifier: Classification }> {
   const own = classifiers.get(product);
   if (!own) return await drawByHead(work, await loadHead(), compute);
-  const { map, ...output } = await compute.run(ownClassifierTask, { work, classifier: own, maxLoadedBundles });
+  const { map, ...output } = await compute.run(
+    ownClassifierTask,
+    { work, classifier: own, maxLoadedBundles },
+    owned(work),
+  );
   return { map, classifier: { ...output, weak: false } }; // how well it tells images apart is its owner's knowledge
 }
 
 async function drawByHead(work: Uint8Array, head: ClassifierHead, compute: Compute) {
-  const { map, probability } = await compute.run(gradcamTask, { work, classifier: head });
+  const { map, probability } = await compute.run(gradcamTask, { work, classifier: head }, owned(work));
   return { map, classifier: { label: probability >= 0.5 ? 'defect' : 'good', probability, weak: head.weak } };
 }

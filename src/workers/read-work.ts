@@ -14,3 +14,8 @@ export async function readWork(store: ObjectStore, { inspectionId }: ExplainingD
     });
   }
 }
+
+/** The memory of bytes that nothing else shares, to be moved to a thread instead of copied; none for a part of a larger piece. */
+export function owned({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}

@@ -1,7 +1,7 @@
 import type { Inspection, InspectionEvent, ScoredInspection, Verdict } from '../shared/contracts.js';
 import { anomalyMapKey, overlayKey, workKey } from '../shared/keys.js';
 import type { LoadedBundle } from '../shared/loaded-bundle.js';
-import { packWork, type Scorer } from '../shared/patchcore/scorer.js';
+import type { Scorer } from '../shared/patchcore/scorer.js';
 import { readImage } from '../shared/read-image.js';
 import { eventOf } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
@@ -33,7 +33,7 @@ export async function score(inspection: Inspection, context: ScoreContext): Prom
     await context.addFinalize(data);
     return { verdict };
   }
-  await store.put(workKey(inspectionId), packWork(image));
+  await store.put(workKey(inspectionId), await scorer.pack(image));
   await context.publishVerdict(event);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
   await Promise.all([

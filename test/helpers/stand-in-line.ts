@@ -109,6 +109,7 @@ const standInScorer: Scorer = {
     featuresShape: [1, 1, 1],
     anomalyMap: new Float32Array(1),
   }),
+  pack: async () => new Uint8Array([3]),
   draw: async () => ({ anomalyMap: new Uint8Array([1]), overlay: new Uint8Array([2]) }),
 };
 

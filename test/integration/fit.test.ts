@@ -22,7 +22,7 @@ import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js
 import { networks } from '../../src/shared/networks.js';
 import { expectArray, readNpy } from '../../src/shared/npy.js';
 import { readNpz } from '../../src/shared/npz.js';
-import { createScorer, packWork, type Scorer } from '../../src/shared/patchcore/scorer.js';
+import { createScorer, type Scorer } from '../../src/shared/patchcore/scorer.js';
 import type { ObjectStore } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { expectClose } from '../helpers/arrays.js';
@@ -294,7 +294,7 @@ describe('score', () => {
 
   test('packs what the explaining stages read, and draws map and overlay', async () => {
     const image = await scorer.score(await plateJpeg(3000, { scratched: true }), loaded);
-    const { input, features } = readNpz(packWork(image));
+    const { input, features } = readNpz(await scorer.pack(image));
     expectClose(expectArray(input, 'input', 'uint8', [192, 288, 3]).data, image.pixels);
     expectClose(expectArray(features, 'features', 'float32', [1280, 6, 9]).data, image.features);
 

@@ -5,8 +5,8 @@ import type { Box } from '../kernels/connected-region.js';
 import { smallestQuantile } from '../kernels/overlay.js';
 import { smallestSpread } from '../kernels/severity.js';
 import type { LoadedBundle } from '../loaded-bundle.js';
-import { writeNpz } from '../npz.js';
 import type { DrawInput, Drawing } from './draw-thread.js';
+import type { PackInput } from './pack-thread.js';
 import { patchStride } from './score-graph.js';
 import type { ScoreInput, ScoreOutput } from './score-thread.js';
 
@@ -27,6 +27,8 @@ export interface ScoredImage {
 export interface Scorer {
   /** Errors: IMAGE_TOO_LARGE, IMAGE_UNREADABLE, UNSUPPORTED_FORMAT. */
   score(imageBytes: Uint8Array, bundle: LoadedBundle): Promise<ScoredImage>;
+  /** What the explaining stages read: `input` uint8 (H, W, 3) and `features` float32 (1280, H/32, W/32), as .npz. */
+  pack(image: ScoredImage): Promise<Uint8Array>;
   /** The artefacts that score writes for an explained image. */
   draw(image: ScoredImage, bundle: LoadedBundle): Promise<Drawing>;
 }
@@ -39,6 +41,7 @@ export interface ScorerLimits {
 }
 
 const scoreTask = threadTask<ScoreInput, ScoreOutput>(new URL('./score-thread.js', import.meta.url));
+const packTask = threadTask<PackInput, Uint8Array>(new URL('./pack-thread.js', import.meta.url));
 const drawTask = threadTask<DrawInput, Drawing>(new URL('./draw-thread.js', import.meta.url));
 
 export function createScorer(compute: Compute, { limits }: { limits: ScorerLimits }): Scorer {
@@ -48,6 +51,8 @@ export function createScorer(compute: Compute, { limits }: { limits: ScorerLimit
       const { pixels, features, featuresShape, anomalyMap } = output;
       return { scored: describe(output, loaded), ...loaded.bundle.input, pixels, features, featuresShape, anomalyMap };
     },
+    pack: ({ pixels, height, width, features, featuresShape }) =>
+      compute.run(packTask, { pixels, height, width, features, featuresShape }),
     draw({ pixels, anomalyMap, height, width }, { bundle: { mapQuantile } }) {
       return compute.run(drawTask, { pixels, anomalyMap, height, width, mapQuantile });
     },
@@ -103,12 +108,4 @@ function warningsOf({ original, format }: ScoreOutput, { bundle }: LoadedBundle)
     });
   }
   return warnings;
-}
-
-/** What the explaining stages read: `input` uint8 (H, W, 3) and `features` float32 (1280, H/32, W/32), as .npz. */
-export function packWork({ pixels, features, featuresShape, height, width }: ScoredImage): Uint8Array {
-  return writeNpz({
-    input: { dtype: 'uint8', shape: [height, width, 3], data: pixels },
-    features: { dtype: 'float32', shape: featuresShape, data: features },
-  });
 }

@@ -1,5 +1,5 @@
-import { stat } from 'node:fs/promises';
 import { messageOf, PatchlineError } from '../errors.js';
+import { stat } from './short-calls.js';
 
 /** What may pass without anybody mending it: a full disk, a busy or hanging one, too many open files. */
 const passing = ['EAGAIN', 'EBUSY', 'EDQUOT', 'EIO', 'EMFILE', 'ENFILE', 'ENOSPC', 'ESTALE', 'ETIMEDOUT'];

@@ -1,12 +1,12 @@
-import { mkdir, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { assertRoot, hasCode } from './directory-faults.js';
+import { makeFolders, rmdir, writeFlushed } from './short-calls.js';
 
 /** Writes a new file and flushes it to the disk, making its folder where there is none. */
 export async function writeNewFile(root: string, path: string, bytes: Uint8Array | string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await writeFile(path, bytes, { flag: 'wx', flush: true });
+      return await writeFlushed(path, bytes);
     } catch (error) {
       // A deleter may remove the folder, then empty, between its making and its first file.
       if (!hasCode(error, 'ENOENT') || attempt === 20) throw error;
@@ -18,7 +18,7 @@ export async function writeNewFile(root: string, path: string, bytes: Uint8Array
 
 async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
   } catch (error) {
     // A folder above was removed while this one was made, or a file stands in the way: the next write tells which.
     if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'EEXIST')) throw error;

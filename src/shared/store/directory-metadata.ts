@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { access, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isMissing } from './directory-faults.js';
 import { removeEmptyFolders, writeNewFile } from './directory-folders.js';
+import { readWhole, rename, statIfPresent, unlink } from './short-calls.js';
 
 /**
  * Metadata beside the objects of a directory store, as `.metadata/<key>.json`.
@@ -22,21 +22,14 @@ const stagedPath = (root: string, key: string, file: BigIntStats): string =>
 /** What a file keeps when it is renamed or linked; an inode alone may come back with another file. */
 export const identityOf = ({ ino, mtimeNs }: BigIntStats): string => `${ino}-${mtimeNs}`;
 
-export async function hasMetadata(root: string, key: string): Promise<boolean> {
-  try {
-    await access(sidecarPath(root, key));
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
-}
+export const hasMetadata = (root: string, key: string): boolean => statIfPresent(sidecarPath(root, key)) !== undefined;
 
 /** The metadata of the object that `file` describes. */
 export async function readMetadata(root: string, key: string, file: BigIntStats): Promise<Metadata> {
   for (const path of [stagedPath(root, key, file), sidecarPath(root, key)]) {
+    if (!statIfPresent(path)) continue;
     try {
-      return JSON.parse(await readFile(path, 'utf8'));
+      return JSON.parse(Buffer.from(await readWhole(path)).toString());
     } catch (error) {
       if (!isMissing(error)) throw error;
     }
@@ -56,7 +49,7 @@ export function settleMetadata(root: string, key: string, file: BigIntStats): Pr
 
 /** Drops staged metadata: the file has not become the object, or is no longer. */
 export function dropStagedMetadata(root: string, key: string, file: BigIntStats): Promise<void> {
-  return rm(stagedPath(root, key, file), { force: true });
+  return removeIfPresent(stagedPath(root, key, file));
 }
 
 export async function replaceMetadata(root: string, key: string, file: BigIntStats, metadata: Metadata): Promise<void> {
@@ -68,9 +61,19 @@ export async function replaceMetadata(root: string, key: string, file: BigIntSta
 }
 
 export async function deleteMetadata(root: string, key: string, file: BigIntStats): Promise<void> {
+  if (!statIfPresent(dirname(sidecarPath(root, key)))) return;
   await dropStagedMetadata(root, key, file);
-  await rm(sidecarPath(root, key), { force: true });
+  await removeIfPresent(sidecarPath(root, key));
   await removeEmptyFolders(root, dirname(sidecarPath(root, key)));
+}
+
+async function removeIfPresent(path: string): Promise<void> {
+  if (!statIfPresent(path)) return;
+  try {
+    await unlink(path);
+  } catch (error) {
+    if (!isMissing(error)) throw error; // another process was quicker
+  }
 }
 
 const textOf = (metadata: Metadata): string => `${JSON.stringify(metadata)}\n`;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { PatchlineError } from '../errors.js';
 import { assertRoot, directoryFault, hasCode, isMissing } from './directory-faults.js';
@@ -28,6 +28,7 @@ import {
   type ObjectStore,
   objectNotFound,
 } from './object-store.js';
+import { link, readWhole, rename, stat, statIfPresent, unlink } from './short-calls.js';
 
 /**
  * A store in a directory, made where there is none. Keys are plain paths below it. A file is written under a hidden temporary
@@ -43,10 +44,10 @@ export async function openDirectoryStore(directory: string): Promise<ObjectStore
       await write(root, key, bytes, metadata, replace);
     },
     putIfAbsent: async (key, bytes, { metadata } = {}) => {
-      const present = await guarded(root, key, () => statIfPresent(join(root, key))); // spares writing what is there
+      const present = await guarded(root, key, async () => objectIfPresent(join(root, key))); // spares writing what is there
       return !present && write(root, key, bytes, metadata, create);
     },
-    get: (key) => guarded(root, key, () => readWhole(root, key)),
+    get: (key) => guarded(root, key, () => readObject(root, key)),
     getRange: (key, start, length) => guarded(root, key, () => readPart(root, key, start, length)),
     head: (key) => guarded(root, key, () => head(root, key)),
     setMetadata: (key, metadata) => guarded(root, key, () => setMetadata(root, key, metadata)),
@@ -69,6 +70,11 @@ async function rethrowing<T>(root: string, task: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Removes a temporary file where it still is; one left over does no harm. */
+async function dropTemporary(path: string): Promise<void> {
+  await unlink(path).catch(() => undefined);
+}
+
 /** Gives a whole file its place; false where something is there that must stay. */
 type Publish = (temporary: string, path: string) => Promise<boolean>;
 
@@ -80,9 +86,11 @@ async function replace(temporary: string, path: string): Promise<boolean> {
 async function create(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path);
+    await dropTemporary(temporary);
     return true;
   } catch (error) {
     if (!hasCode(error, 'EEXIST') || (await stat(path)).isDirectory()) throw error;
+    await dropTemporary(temporary);
     return false;
   }
 }
@@ -96,10 +104,9 @@ async function write(root: string, key: string, bytes: Uint8Array, metadata: Met
     await writeNewFile(root, temporary, bytes);
     return await inTurn(path, () => publishWithMetadata(root, key, temporary, metadata, publish));
   } catch (error) {
+    await dropTemporary(temporary);
     if (hasCode(error, 'ENOTDIR', 'EISDIR', 'EEXIST')) throw await clashFault(root, key, error);
     throw directoryFault(root, error);
-  } finally {
-    await rm(temporary, { force: true }).catch(() => undefined); // a file left over under such a name does no harm
   }
 }
 
@@ -111,8 +118,8 @@ async function publishWithMetadata(
   publish: Publish,
 ): Promise<boolean> {
   const path = join(root, key);
-  if (metadata === undefined && !(await hasMetadata(root, key))) return publish(temporary, path);
-  const file = await stat(temporary, { bigint: true });
+  if (metadata === undefined && !hasMetadata(root, key)) return publish(temporary, path);
+  const file = await stat(temporary);
   await stageMetadata(root, key, file, metadata ?? {});
   let published = false;
   try {
@@ -127,13 +134,13 @@ async function publishWithMetadata(
 }
 
 async function isStill(path: string, file: BigIntStats): Promise<boolean> {
-  const now = await statIfPresent(path);
+  const now = objectIfPresent(path);
   return now !== undefined && identityOf(now) === identityOf(file);
 }
 
-async function readWhole(root: string, key: string): Promise<Uint8Array> {
+async function readObject(root: string, key: string): Promise<Uint8Array> {
   try {
-    return await readFile(join(root, key));
+    return await readWhole(join(root, key));
   } catch (error) {
     if (isMissing(error) || hasCode(error, 'EISDIR')) throw await notFound(root, key);
     throw error;
@@ -161,7 +168,7 @@ async function readPart(root: string, key: string, start: number, length: number
 async function head(root: string, key: string): Promise<ObjectHead | undefined> {
   const path = join(root, key);
   for (;;) {
-    const file = await statIfPresent(path);
+    const file = objectIfPresent(path);
     if (!file) {
       await assertRoot(root);
       return undefined;
@@ -175,7 +182,7 @@ async function setMetadata(root: string, key: string, metadata: Metadata): Promi
   assertMetadata(key, metadata);
   const path = join(root, key);
   await inTurn(path, async () => {
-    const file = await statIfPresent(path);
+    const file = objectIfPresent(path);
     if (!file) throw await notFound(root, key);
     await replaceMetadata(root, key, file, metadata);
   });
@@ -185,14 +192,14 @@ async function list(root: string, prefix: string, { after, limit = 1000 }: ListO
   const keys: string[] = [];
   for await (const key of keysOf(root, { prefix, after })) if (keys.push(key) === limit) break;
   if (keys.length === 0) await assertRoot(root);
-  const files = await Promise.all(keys.map((key) => statIfPresent(join(root, key))));
+  const files = keys.map((key) => objectIfPresent(join(root, key)));
   const objects = files.flatMap((file, i) => (file ? [infoOf(keys[i]!, file)] : [])); // some may be deleted by now
   return { objects, next: keys.length === limit ? keys.at(-1) : undefined };
 }
 
 async function remove(root: string, key: string): Promise<void> {
   const path = join(root, key);
-  const file = await statIfPresent(path);
+  const file = objectIfPresent(path);
   if (!file) return assertRoot(root);
   await deleteMetadata(root, key, file); // first: metadata that outlived its object could fall to the next one
   try {
@@ -204,14 +211,9 @@ async function remove(root: string, key: string): Promise<void> {
 }
 
 /** Size and times of an object; undefined where the path is missing or a folder. */
-async function statIfPresent(path: string): Promise<BigIntStats | undefined> {
-  try {
-    const file = await stat(path, { bigint: true });
-    return file.isFile() ? file : undefined;
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+function objectIfPresent(path: string): BigIntStats | undefined {
+  const file = statIfPresent(path);
+  return file?.isFile() ? file : undefined;
 }
 
 function infoOf(key: string, file: BigIntStats): ObjectInfo {
@@ -219,7 +221,7 @@ function infoOf(key: string, file: BigIntStats): ObjectInfo {
 }
 
 async function openIfPresent(path: string): Promise<FileHandle | undefined> {
-  return (await statIfPresent(path)) && (await open(path));
+  return objectIfPresent(path) && (await open(path));
 }
 
 async function notFound(root: string, key: string): Promise<PatchlineError> {
@@ -231,7 +233,7 @@ async function notFound(root: string, key: string): Promise<PatchlineError> {
 async function clashFault(root: string, key: string, cause: unknown): Promise<PatchlineError> {
   const segments = key.split('/');
   const folders = segments.slice(1).map((_, i) => segments.slice(0, i + 1).join('/'));
-  const files = await Promise.all(folders.map((folder) => statIfPresent(join(root, folder))));
+  const files = folders.map((folder) => objectIfPresent(join(root, folder)));
   const { value: inside } = await keysOf(root, { prefix: `${key}/` }).next();
   const other = folders.find((_, i) => files[i]) ?? inside ?? `${key}/`;
   return new PatchlineError(
