@@ -35,8 +35,9 @@ export const up = defineCommand(
         reconciling = reconciling.then(() => reconcileOnce(connection, ending.signal));
       };
       reconcileAgain();
-      const sweep = setInterval(() => void cleanOnce(connection), dayMs);
-      await cleanOnce(connection);
+      const clean = () => void cleanOnce(connection, ending.signal);
+      const sweep = setInterval(clean, dayMs);
+      clean();
       await untilAskedToEnd();
       clearInterval(sweep);
       ending.abort();
@@ -49,11 +50,11 @@ export const up = defineCommand(
 
 const dayMs = 86_400_000;
 
-async function cleanOnce({ store, config, logger }: Connection): Promise<void> {
+async function cleanOnce({ store, config, logger }: Connection, signal: AbortSignal): Promise<void> {
   try {
-    logger.info(await cleanStore(store, config.retention), 'cleaned');
+    logger.info(await cleanStore(store, config.retention, { signal }), 'cleaned');
   } catch (error) {
-    logger.error({ err: error }, 'cleaning failed');
+    if (!signal.aborted) logger.error({ err: error }, 'cleaning failed');
   }
 }
 

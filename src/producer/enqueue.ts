@@ -8,34 +8,39 @@ import { hasResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { addScore, restart, runAgain } from './restart.js';
 
-/** How long a product's active bundle version is taken as known. */
-const activeVersionTtlMs = 2_000;
+/** How long a camera's product and a product's active bundle version are taken as known. */
+const knownForMs = 2_000;
 
 /** What every way in shares. */
 export interface Producer {
   store: ObjectStore;
   queues: Queues;
   config: Config;
-  /** The product that a camera looks at. @throws CAMERA_UNKNOWN */
+  /** The product that a camera looks at, at most 2 s old. @throws CAMERA_UNKNOWN */
   productOf(camera: string): Promise<string>;
   /** The active bundle version of a product, at most 2 s old. @throws BUNDLE_NOT_FOUND, BUNDLE_DAMAGED */
   activeVersionOf(product: string): Promise<string>;
 }
 
 export function createProducer(store: ObjectStore, queues: Queues, config: Config): Producer {
-  const known = new Map<string, { version: Promise<string>; readAt: number }>();
   return {
     store,
     queues,
     config,
-    productOf: (camera) => productOf(store, config, camera),
-    activeVersionOf(product) {
-      const entry = known.get(product);
-      if (entry && Date.now() - entry.readAt < activeVersionTtlMs) return entry.version;
-      const version = requireActiveVersion(store, product);
-      known.set(product, { version, readAt: Date.now() });
-      return version;
-    },
+    productOf: remembered((camera) => productOf(store, config, camera)),
+    activeVersionOf: remembered((product) => requireActiveVersion(store, product)),
+  };
+}
+
+/** Asks the store at most every 2 s: not for each image. */
+function remembered(ask: (name: string) => Promise<string>): (name: string) => Promise<string> {
+  const known = new Map<string, { answer: Promise<string>; askedAt: number }>();
+  return (name) => {
+    const entry = known.get(name);
+    if (entry && Date.now() - entry.askedAt < knownForMs) return entry.answer;
+    const answer = ask(name);
+    known.set(name, { answer, askedAt: Date.now() });
+    return answer;
   };
 }
 

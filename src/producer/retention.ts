@@ -13,26 +13,28 @@ export interface CleanReport {
 /**
  * Deletes what has been kept long enough, by the time it was written. Images go before results, so that no image is left
  * without its result: it would be inspected again.
+ *
+ * @param signal ends it between two objects, by throwing
  */
 export async function cleanStore(
   store: ObjectStore,
   { work, images, results }: Config['retention'],
-  now = Date.now(),
+  { now = Date.now(), signal }: { now?: number; signal?: AbortSignal } = {},
 ): Promise<CleanReport> {
-  return {
-    work: await deleteOlder(store, 'work/', work, now),
-    images: await deleteOlder(store, 'images/', images, now),
-    results: await deleteOlder(store, 'inspections/', results, now),
+  const deleteOlder = async (prefix: string, days: number | null) => {
+    if (days === null) return 0;
+    let deleted = 0;
+    for await (const { key, modifiedAt } of listAll(store, prefix)) {
+      signal?.throwIfAborted();
+      if (now - modifiedAt.getTime() <= days * dayMs) continue;
+      await store.delete(key);
+      deleted++;
+    }
+    return deleted;
   };
-}
-
-async function deleteOlder(store: ObjectStore, prefix: string, days: number | null, now: number): Promise<number> {
-  if (days === null) return 0;
-  let deleted = 0;
-  for await (const { key, modifiedAt } of listAll(store, prefix)) {
-    if (now - modifiedAt.getTime() <= days * dayMs) continue;
-    await store.delete(key);
-    deleted++;
-  }
-  return deleted;
+  return {
+    work: await deleteOlder('work/', work),
+    images: await deleteOlder('images/', images),
+    results: await deleteOlder('inspections/', results),
+  };
 }

@@ -27,7 +27,7 @@ const keys = async () => {
   for await (const { key } of listAll(store, '')) found.push(key);
   return found;
 };
-const inDays = (days: number) => Date.now() + days * 86_400_000;
+const inDays = (days: number) => ({ now: Date.now() + days * 86_400_000 });
 
 test('only what is older than its time goes', async () => {
   const retention = { work: 7, images: 90, results: 400 };
@@ -42,4 +42,11 @@ test('only what is older than its time goes', async () => {
 test('images and results without a time are kept', async () => {
   const retention = { work: 7, images: null, results: null };
   expect(await cleanStore(store, retention, inDays(10_000))).toEqual({ work: 1, images: 0, results: 0 });
+});
+
+test('it ends between two objects when it is asked to', async () => {
+  const signal = AbortSignal.abort();
+  const retention = { work: 7, images: 90, results: 400 };
+  await expect(cleanStore(store, retention, { ...inDays(10_000), signal })).rejects.toThrow('aborted');
+  expect(await keys()).toHaveLength(4);
 });
