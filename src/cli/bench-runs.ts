@@ -42,8 +42,8 @@ export interface PipelineRun extends Run {
 /** The same work without queues and store: decode, score, draw and explain, as many images at once as there are threads. */
 export async function runKernels({ config, bundle }: Setup, plates: Uint8Array[], policy: Policy): Promise<Run> {
   const compute = createCompute({ threads: config.threads });
-  const { maxLoadedBundles, limits } = config;
-  const scorer = createScorer(compute, { limits: { maxImageBytes: limits.maxImageBytes, maxLoadedBundles } });
+  const { maxLoadedBundles } = config;
+  const scorer = createScorer(compute, config);
   const inspectPlate = async (bytes: Uint8Array) => {
     const image = await scorer.score(bytes, bundle);
     if (policy === 'flagged' && image.scored.verdict === 'good') return;

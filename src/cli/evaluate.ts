@@ -34,8 +34,7 @@ export const evaluate = defineCommand(
     const { store, config } = await openSession(options);
     const bundle = await loadBundle(store, options.product, await requireActiveVersion(store, options.product));
     const compute = createCompute({ threads: config.threads });
-    const { maxLoadedBundles } = config;
-    const scorer = createScorer(compute, { limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles } });
+    const scorer = createScorer(compute, config);
     const phases = createPhases();
     try {
       const evaluation = await evaluateBundle({

@@ -37,9 +37,7 @@ export const inspect = defineCommand(
     const policy = options.pictures === 'all' ? 'all' : config.explain;
     const version = await requireActiveVersion(store, options.product);
     const compute = createCompute({ threads: Math.min(config.threads, images.length) });
-    const scorer = createScorer(compute, {
-      limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles: config.maxLoadedBundles },
-    });
+    const scorer = createScorer(compute, config);
     try {
       const bundle = await loadBundle(store, options.product, version);
       const classifiers = await loadClassifiers(config);

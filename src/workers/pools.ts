@@ -88,8 +88,7 @@ interface ScoreWorkerOptions extends Omit<PoolOptions, 'classifiers'> {
 }
 
 function startScore({ store, queues, config, compute, loadBundle, ...common }: ScoreWorkerOptions): RunningWorker {
-  const { maxLoadedBundles } = config;
-  const scorer = createScorer(compute, { limits: { maxImageBytes: config.limits.maxImageBytes, maxLoadedBundles } });
+  const scorer = createScorer(compute, config);
   return runWorker({
     ...common,
     store,

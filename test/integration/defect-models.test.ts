@@ -18,7 +18,8 @@ import { openStore } from '../../src/shared/store/open-store.js';
 import { plateJpeg, writePlates } from '../helpers/plates.js';
 
 const [trainImages, labelledDefects] = [24, 12];
-const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
+const limits = { maxImageBytes: 1e6 };
+const maxLoadedBundles = 2;
 
 let folder: string;
 let store: ObjectStore;
@@ -48,7 +49,7 @@ beforeAll(async () => {
   }
   store = await openStore(join(folder, 'store'));
   compute = createCompute({ threads: 2 });
-  scorer = createScorer(compute, { limits });
+  scorer = createScorer(compute, { limits, maxLoadedBundles });
   bundle = await fitPlates({ defects: await directoryDefects(folder) });
   loaded = await loadBundle(store, 'plate', 'v1');
 });

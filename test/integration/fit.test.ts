@@ -30,7 +30,8 @@ import { plateJpeg, platePng, plateSize, scratchBox, writePlates } from '../help
 import { regionBox } from '../helpers/regions.js';
 
 const trainImages = 24;
-const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
+const limits = { maxImageBytes: 1e6 };
+const maxLoadedBundles = 2;
 
 let folder: string;
 let store: ObjectStore;
@@ -60,7 +61,7 @@ beforeAll(async () => {
   await writePlates(folder, { train: trainImages, test: 8 });
   store = await openStore(join(folder, 'store'));
   compute = createCompute({ threads: 2 });
-  scorer = createScorer(compute, { limits });
+  scorer = createScorer(compute, { limits, maxLoadedBundles });
   bundle = await fitPlates({ network: 'auto', progress: (report) => reports.push(report) });
   loaded = await loadBundle(store, 'plate', 'v1');
 });
@@ -288,7 +289,7 @@ describe('score', () => {
     const jpeg = await plateJpeg(3);
     const cut = jpeg.subarray(0, jpeg.length / 2);
     await expect(scorer.score(cut, loaded)).rejects.toEqual(failure('IMAGE_UNREADABLE'));
-    const strict = createScorer(compute, { limits: { ...limits, maxImageBytes: 100 } });
+    const strict = createScorer(compute, { limits: { maxImageBytes: 100 }, maxLoadedBundles });
     await expect(strict.score(jpeg, loaded)).rejects.toEqual(failure('IMAGE_TOO_LARGE', '100'));
   });
 

@@ -16,7 +16,8 @@ import { regionBox } from '../helpers/regions.js';
 const { dims, positions } = madeUp;
 const arrays = madeUpArrays();
 const floats = (name: keyof typeof arrays) => arrays[name].data as Float32Array;
-const limits = { maxImageBytes: 1e6, maxLoadedBundles: 2 };
+const limits = { maxImageBytes: 1e6 };
+const maxLoadedBundles = 2;
 
 let folder: string;
 let compute: Compute;
@@ -40,7 +41,7 @@ beforeAll(async () => {
   });
   tall = await load({ draft: { input: { height: 96, width: 64 }, grid: { height: 6, width: 4 }, aspect: null } });
   compute = createCompute({ threads: 1 });
-  scorer = createScorer(compute, { limits });
+  scorer = createScorer(compute, { limits, maxLoadedBundles });
 });
 afterAll(async () => {
   await compute.close();

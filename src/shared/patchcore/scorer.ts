@@ -33,9 +33,10 @@ export interface Scorer {
   draw(image: ScoredImage, bundle: LoadedBundle): Promise<Drawing>;
 }
 
-export interface ScorerLimits {
+/** What of the configuration a scorer goes by. */
+export interface ScorerConfig {
   /** Bytes of an image file. */
-  maxImageBytes: number;
+  limits: { maxImageBytes: number };
   /** Bundles whose sessions a thread keeps. */
   maxLoadedBundles: number;
 }
@@ -44,10 +45,11 @@ const scoreTask = threadTask<ScoreInput, ScoreOutput>(new URL('./score-thread.js
 const packTask = threadTask<PackInput, Uint8Array>(new URL('./pack-thread.js', import.meta.url));
 const drawTask = threadTask<DrawInput, Drawing>(new URL('./draw-thread.js', import.meta.url));
 
-export function createScorer(compute: Compute, { limits }: { limits: ScorerLimits }): Scorer {
+export function createScorer(compute: Compute, { limits, maxLoadedBundles }: ScorerConfig): Scorer {
+  const { maxImageBytes } = limits;
   return {
     async score(bytes, loaded) {
-      const output = await compute.run(scoreTask, { bytes, bundle: loaded.scoring, ...limits });
+      const output = await compute.run(scoreTask, { bytes, bundle: loaded.scoring, maxImageBytes, maxLoadedBundles });
       const { pixels, features, featuresShape, anomalyMap } = output;
       return { scored: describe(output, loaded), ...loaded.bundle.input, pixels, features, featuresShape, anomalyMap };
     },
