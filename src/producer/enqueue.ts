@@ -83,9 +83,10 @@ export async function planInspection(producer: Producer, image: CameraImage): Pr
   return inspectionOf(image, product, bundle, producer.config);
 }
 
-export function inspectionOf(image: CameraImage, product: string, bundle: string, { explain }: Config): Inspection {
+export function inspectionOf(image: CameraImage, product: string, bundle: string, config: Config): Inspection {
   const inspectionId = inspectionIdOf(image.imageKey, product, bundle, image.capturedAt);
-  return { inspectionId, ...image, product, bundle, policy: explain, priority: 0 };
+  const region = config.cameras[image.camera]?.region;
+  return { inspectionId, ...image, product, bundle, policy: config.explain, priority: 0, ...(region && { region }) };
 }
 
 export type Enqueued = 'enqueued' | 'finished' | 'busy';

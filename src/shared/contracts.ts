@@ -35,6 +35,8 @@ export const inspectionSchema = z.strictObject({
   /** BullMQ priority: 0 for live images, 10 for a backfill. */
   priority: z.number().int().min(0),
   capturedAt: instant,
+  /** Of the camera; without one the bundle's own holds. */
+  region: regionSchema.optional(),
 });
 export type Inspection = z.infer<typeof inspectionSchema>;
 
@@ -118,6 +120,7 @@ const resultHead = {
   bundle: inspectionSchema.shape.bundle,
   capturedAt: instant,
   finishedAt: instant,
+  region: inspectionSchema.shape.region,
 };
 
 /** result.json of an inspection that has a verdict. */
