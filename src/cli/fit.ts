@@ -10,10 +10,11 @@ import {
 import { productOf } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
-import { type Bundle, bundleCardKey } from '../shared/bundle.js';
+import { type Bundle, bundleCardKey, profileNames } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import { namePattern } from '../shared/keys.js';
+import { scoreNames } from '../shared/patchcore/image-score.js';
 import { openStore } from '../shared/store/open-store.js';
 import {
   answer,
@@ -29,7 +30,9 @@ import { createPhases } from './progress.js';
 
 interface FitOptions extends CommonOptions {
   product?: string;
-  network: FitSettings['network'];
+  profile: FitSettings['profile'];
+  network?: FitSettings['network'];
+  score?: FitSettings['score'];
   seed: number;
   activate: boolean;
   camera?: string;
@@ -46,9 +49,17 @@ export const fit = defineCommand(
   .option('--camera <name>', 'learn from the originals of this camera that were not judged anomalous')
   .option('--from <date>', 'with --camera: first day', date)
   .option('--to <date>', 'with --camera: last day', date)
-  .addOption(new Option('--profile <name>', 'recipe').choices(['fast']).default('fast'))
-  .addOption(new Option('--network <kind>', 'network').choices(['auto', 'int8', 'float']).default('auto'))
-  .addOption(new Option('--score <name>', 'image score').choices(['position']).default('position'))
+  .addOption(new Option('--profile <name>', 'recipe').choices(profileNames).default('fast'))
+  .addOption(
+    new Option('--network <kind>', 'network (default: auto with profile fast, else float)').choices([
+      'auto',
+      'int8',
+      'float',
+    ]),
+  )
+  .addOption(
+    new Option('--score <name>', 'image score (default: top3 with profile classic, else fused)').choices(scoreNames),
+  )
   .option('--seed <number>', 'seed of every random choice', wholeNumber(0), 0)
   .option('--no-activate', 'do not inspect new images with it yet')
   .action(async (path: string | undefined, options: FitOptions) => {
@@ -101,29 +112,15 @@ function assertProductName(product: string | undefined): string {
   );
 }
 
-type FitWith = Pick<FitSettings, 'product' | 'images' | 'defects' | 'network' | 'seed' | 'activate'>;
+type FitWith = Omit<FitSettings, 'store' | 'compute' | 'maxImageBytes' | 'logger' | 'progress'>;
 
 /** Fits in the threads of this process, with progress on a terminal. */
 export async function fitWith({ store, config, logger }: Session, settings: FitWith): Promise<Bundle> {
   const compute = createCompute({ threads: config.threads });
   const phases = createPhases();
+  const { maxImageBytes } = config.limits;
   try {
-    const { product, images, defects, network, seed, activate } = settings;
-    const { maxImageBytes } = config.limits;
-    const progress = phases.report;
-    return await fitBundle({
-      product,
-      images,
-      defects,
-      network,
-      seed,
-      activate,
-      store,
-      compute,
-      maxImageBytes,
-      logger,
-      progress,
-    });
+    return await fitBundle({ ...settings, store, compute, maxImageBytes, logger, progress: phases.report });
   } finally {
     phases.stop();
     await compute.close();

@@ -4,6 +4,7 @@ import { createRandom, randomProjection } from '../shared/kernels/random.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import { writeModel } from '../shared/onnx/model.js';
 import { createSession } from '../shared/onnx/session.js';
+import { reweightedScoreOf } from '../shared/patchcore/image-score.js';
 import { type Bank, composeSearchGraph } from '../shared/patchcore/score-graph.js';
 import { selectCoreset, snapToGrid } from './coreset.js';
 import { spacingOf } from './spacing.js';
@@ -20,6 +21,10 @@ export interface BankInput {
   measured: Float32Array[];
   /** Rows wanted. */
   rows: number;
+  /** Whether distances are relative to how far apart the bank's rows lie. */
+  spacing: boolean;
+  /** Whether the score `reweighted` of the measured images is wanted. */
+  reweighted: boolean;
   seed: number;
 }
 
@@ -32,6 +37,8 @@ export interface BankOutput {
   sources: Int32Array;
   /** (measured images, P) */
   distances: Float32Array;
+  /** (measured images), 0 where it is not wanted */
+  reweightedScores: Float64Array;
 }
 
 /** Rows are chosen in a random projection to so many dimensions: the same quality as in all of them, at less cost. */
@@ -46,9 +53,10 @@ export default inThread<BankInput, BankOutput>(
     sources.forEach((source, row) => {
       rows.set(projected.subarray(source * dims, (source + 1) * dims), row * dims);
     });
-    const spacing = await spacingOf(rows, dims, input.images.length * input.patches);
-    const distances = await measure(input, { rows, spacing, dims });
-    return { rows, spacing, sources, distances };
+    const spacing = input.spacing
+      ? await spacingOf(rows, dims, input.images.length * input.patches)
+      : new Float32Array(sources.length).fill(1);
+    return { rows, spacing, sources, ...(await measure(input, { rows, spacing, dims })) };
   },
   ({ rows, spacing, sources, distances }) => [rows.buffer, spacing.buffer, sources.buffer, distances.buffer],
 );
@@ -81,15 +89,18 @@ function composeProjection(projection: Float32Array, dims: number): Uint8Array {
   return writeModel(graph.build());
 }
 
-async function measure({ patches, measured }: BankInput, bank: Bank): Promise<Float32Array> {
+async function measure({ patches, measured, reweighted }: BankInput, bank: Bank) {
   const distances = new Float32Array(measured.length * patches);
-  if (measured.length === 0) return distances;
+  const reweightedScores = new Float64Array(measured.length);
+  if (measured.length === 0) return { distances, reweightedScores };
   const session = await createSession(writeModel(composeSearchGraph(patches, bank)));
   for (const [index, vectors] of measured.entries()) {
     const copy = vectors.slice(); // onnxruntime refuses shared memory
     const results = await session.run({ projected: new Tensor('float32', copy, [patches, bank.dims]) });
-    distances.set(results.distances!.data as Float32Array, index * patches);
+    const ofImage = results.distances!.data as Float32Array;
+    distances.set(ofImage, index * patches);
+    if (reweighted) reweightedScores[index] = reweightedScoreOf(ofImage, copy, bank);
   }
   await session.release();
-  return distances;
+  return { distances, reweightedScores };
 }

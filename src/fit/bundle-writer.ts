@@ -5,7 +5,8 @@ import {
   bundleKey,
   claimVersion,
   type PartName,
-  partNames,
+  type Subspace,
+  type SubspacePartName,
   trainingPictureKey,
 } from '../shared/bundle.js';
 import { bundleFolder, sha256 } from '../shared/keys.js';
@@ -15,7 +16,8 @@ import { describeBundle } from './bundle-card.js';
 import { orderedMap } from './ordered-map.js';
 
 /** Everything about a bundle that is known before it has a version. */
-export type BundleDraft = Omit<Bundle, 'version' | 'createdAt' | 'parts' | 'training'> & {
+export type BundleDraft = Omit<Bundle, 'version' | 'createdAt' | 'parts' | 'subspace' | 'training'> & {
+  subspace?: Omit<Subspace, 'parts'>;
   trainingImages: Bundle['training']['images'];
 };
 
@@ -26,6 +28,8 @@ export interface BundleContents {
   store: ObjectStore;
   draft: BundleDraft;
   arrays: Record<PartName, NpyArray>;
+  /** Where the draft describes a subspace. */
+  subspaceArrays?: Record<SubspacePartName, NpyArray>;
   /** JPEG of each training image. */
   pictures: readonly Uint8Array[];
   activate: boolean;
@@ -35,21 +39,23 @@ export interface BundleContents {
 
 /** Claims the next version and writes parts, training pictures, card and, last, bundle.json. */
 export async function writeBundle(contents: BundleContents): Promise<Bundle> {
-  const { store, draft, arrays, pictures, activate, count } = contents;
-  const { trainingImages, ...described } = draft;
+  const { store, draft, arrays, subspaceArrays, pictures, activate, count } = contents;
+  const { trainingImages, subspace, ...described } = draft;
   const version = await claimVersion(store, draft.product);
   const folder = bundleFolder(draft.product, version);
-  const files = partNames.map((name) => ({ name, key: `${folder}/${name}.npy`, bytes: writeNpy(arrays[name], name) }));
-  const parts = files.map(({ name, key, bytes }) => [name, { key, sha256: sha256(bytes), bytes: bytes.length }]);
+  const { files, parts } = partsOf(folder, arrays);
+  const second = subspaceArrays && partsOf(folder, subspaceArrays);
   const bundle: Bundle = {
     ...described,
     version,
     createdAt: new Date().toISOString(),
-    parts: Object.fromEntries(parts),
+    parts,
+    ...(subspace && { subspace: { ...subspace, parts: second!.parts } }),
     training: { folder: `${folder}/training`, images: trainingImages },
   };
   const objects = [
     ...files,
+    ...(second?.files ?? []),
     ...pictures.map((bytes, image) => ({ key: trainingPictureKey(bundle, image), bytes })),
     { key: bundleCardKey(draft.product, version), bytes: new TextEncoder().encode(describeBundle(bundle)) },
   ];
@@ -58,4 +64,19 @@ export async function writeBundle(contents: BundleContents): Promise<Bundle> {
   await putJson(store, bundleKey(draft.product, version), bundle);
   if (activate) await activateBundle(store, draft.product, version);
   return bundle;
+}
+
+type Part = Bundle['parts'][PartName];
+
+/** The files of some arrays, and how bundle.json names them. */
+function partsOf<Name extends string>(folder: string, arrays: Record<Name, NpyArray>) {
+  const files = (Object.keys(arrays) as Name[]).map((name) => {
+    const bytes = writeNpy(arrays[name], name);
+    return { name, key: `${folder}/${name}.npy`, bytes };
+  });
+  const parts = files.map(({ name, key, bytes }): [Name, Part] => [
+    name,
+    { key, sha256: sha256(bytes), bytes: bytes.length },
+  ]);
+  return { files, parts: Object.fromEntries(parts) as Record<Name, Part> };
 }

@@ -1,53 +1,39 @@
 import { createMapUpsampler } from '../shared/kernels/anomaly-map.js';
-import { median as medianOf, quantile } from '../shared/kernels/quantile.js';
-import { positionScore } from '../shared/patchcore/position-score.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
-import type { PositionStatistics } from './position-statistics.js';
+import { mapValues, type PositionStatistics, type ScoreName, spreadOf } from '../shared/patchcore/image-score.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 
 export interface Calibration {
   median: number;
   spread: number;
   threshold: number;
-  mapQuantile: number;
 }
 
-export interface CalibrationSettings {
-  thresholdFactor: number;
-  topFraction: number;
-  mapSigma: number;
+/** What images are judged by, from the scores (N) of images that were held out: threshold = median + factor · spread. */
+export function calibrate(scores: Float64Array, thresholdFactor: number): Calibration {
+  const { median, spread } = spreadOf(scores);
+  return { median, spread, threshold: median + thresholdFactor * spread };
 }
 
-const smallestSpread = 1e-9;
-/** What lies one standard deviation above the median of a normal distribution. */
-const spreadQuantile = 0.8413;
 const mapQuantile = 0.999;
 
 /**
- * The scales that scores and maps are judged by, from images that their bank has not seen: threshold = median + factor · spread,
- * spread = 84.13 % quantile less the median. Few odd images among the good ones do not move these, as they would a high quantile.
+ * The 99.9 % quantile of the anomaly maps of held-out images.
  *
- * @param heldOut (N, P) distances
+ * @param distances (N, P)
  */
-export function calibrate(
-  heldOut: Float32Array,
-  statistics: PositionStatistics,
-  input: Size,
-  grid: Size,
-  { thresholdFactor, topFraction, mapSigma }: CalibrationSettings,
-): Calibration {
-  const patches = grid.height * grid.width;
-  const images = heldOut.length / patches;
-  const scoring = { positionMeans: statistics.means, positionScales: statistics.scales, topFraction };
+export function mapQuantileOf(
+  distances: Float32Array,
+  score: ScoreName,
+  position: PositionStatistics,
+  { input, grid, mapSigma }: { input: Size; grid: Size; mapSigma: number },
+): number {
+  const P = grid.height * grid.width;
   const upsample = createMapUpsampler(grid.height, grid.width, input.height, input.width, mapSigma);
-  const mapValues = createUpperQuantile(images * input.height * input.width, mapQuantile);
-  const scores = Float64Array.from({ length: images }, (_, image) => {
-    const distances = heldOut.subarray(image * patches, (image + 1) * patches);
-    mapValues.add(upsample(distances.map((distance, patch) => distance - statistics.means[patch]!)));
-    return positionScore(distances, scoring);
-  });
-  const median = medianOf(scores);
-  const spread = Math.max(quantile(scores, spreadQuantile) - median, smallestSpread);
-  return { median, spread, threshold: median + thresholdFactor * spread, mapQuantile: mapValues.quantile() };
+  const values = createUpperQuantile((distances.length / P) * input.height * input.width, mapQuantile);
+  for (let from = 0; from < distances.length; from += P) {
+    values.add(upsample(mapValues(distances.subarray(from, from + P), score, position)));
+  }
+  return values.quantile();
 }
 
 /**

@@ -1,13 +1,17 @@
+import { shareFloats } from '../shared/compute.js';
 import type { Warning } from '../shared/contracts.js';
 import { createRandom } from '../shared/kernels/random.js';
-import type { ImageVectors } from './image-vectors.js';
+import type { DefectVectors } from './defect-thread.js';
 import { orderedMap } from './ordered-map.js';
-import { addFeatures, type PatchExtractor, type PatchFeatures } from './patch-features.js';
+import { addFeatures, type ImageFeatures } from './patch-features.js';
+import type { Projector } from './projector.js';
 import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
 
 /** Images of defects, from which classifier and risk model learn. They never join the memory bank. */
-export interface DefectFeatures extends PatchFeatures {
+export interface DefectFeatures extends ImageFeatures {
+  /** (P, d) of each image, in shared memory */
+  projected: Float32Array[];
   kind: 'labelled' | 'synthetic';
   /** The training image that each was made on; -1 for a labelled one. */
   madeOn: number[];
@@ -20,7 +24,8 @@ const trustedLabelled = 20;
 const fewestSynthetic = 100;
 
 export interface DefectOptions {
-  extractor: PatchExtractor;
+  projector: Projector;
+  maxImageBytes: number;
   /** Images extracted at once. */
   concurrency: number;
   /** (H, W, 3) in shared memory of the training images that defects are made on, by number */
@@ -39,12 +44,14 @@ export async function extractDefects(sources: readonly TrainingSource[], options
   return { ...defects, warnings };
 }
 
-async function extractLabelled(sources: readonly TrainingSource[], { extractor, concurrency, count }: DefectOptions) {
-  const defects: DefectFeatures = { kind: 'labelled', madeOn: [], raw: [], embeddings: [], appearances: [] };
+async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
+  const { projector, maxImageBytes, concurrency, count } = options;
+  const defects: DefectFeatures = { kind: 'labelled', madeOn: [], projected: [], embeddings: [], appearances: [] };
   const skipped: SkippedImage[] = [];
   if (sources.length === 0) return { ...defects, skipped };
   const onExtracted = count('labelled defects', sources.length);
-  const extract = (source: TrainingSource) => skipUnreadable(source, () => extractor.extract(source));
+  const extract = (source: TrainingSource) =>
+    skipUnreadable(source, async () => projector.extractDefect({ bytes: await source.read(), maxImageBytes }));
   for await (const output of orderedMap(sources, concurrency, extract)) {
     onExtracted();
     if (isSkipped(output)) skipped.push(output);
@@ -53,13 +60,13 @@ async function extractLabelled(sources: readonly TrainingSource[], { extractor, 
   return { ...defects, skipped };
 }
 
-async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, count }: DefectOptions) {
-  const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], raw: [], embeddings: [], appearances: [] };
+async function extractSynthetic({ projector, concurrency, pixels, foldOf, seed, count }: DefectOptions) {
+  const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], projected: [], embeddings: [], appearances: [] };
   const plans = planDefects([...pixels.keys()], foldOf, seed);
   const onExtracted = count('synthetic defects', plans.length);
   const make = async (plan: DefectPlan) => {
     const recipe = { good: pixels.get(plan.on)!, texture: pixels.get(plan.from)!, seed: plan.seed };
-    return { plan, output: await extractor.extractDefect(recipe) };
+    return { plan, output: await projector.extractDefect(recipe) };
   };
   for await (const { plan, output } of orderedMap(plans, concurrency, make)) {
     onExtracted();
@@ -68,8 +75,9 @@ async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, 
   return defects;
 }
 
-function addDefect(defects: DefectFeatures, output: ImageVectors, madeOn: number): void {
+function addDefect(defects: DefectFeatures, output: DefectVectors, madeOn: number): void {
   addFeatures(defects, output);
+  defects.projected.push(shareFloats(output.projected));
   defects.madeOn.push(madeOn);
 }
 

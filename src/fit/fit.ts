@@ -1,32 +1,24 @@
-import type { Bundle } from '../shared/bundle.js';
+import type { Bundle, ProfileName } from '../shared/bundle.js';
 import type { Compute } from '../shared/compute.js';
 import type { Logger } from '../shared/logger.js';
 import type { NetworkKind } from '../shared/networks.js';
-import { gridOf } from '../shared/patchcore/score-graph.js';
+import type { ScoreName } from '../shared/patchcore/image-score.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import { arraysOf, draftOf } from './bundle-draft.js';
+import { arraysOf, draftOf, subspaceArraysOf } from './bundle-draft.js';
 import { writeBundle } from './bundle-writer.js';
-import { calibrate } from './calibration.js';
-import { chooseNetwork } from './choose-network.js';
-import { classifierRidges, learnClassifier } from './classifier-head.js';
-import { extractDefects } from './defect-images.js';
-import { defectSamples } from './defect-samples.js';
-import { buildBanks, foldsOf, noFold } from './memory-banks.js';
-import { chooseInput } from './network-input.js';
-import { createPatchExtractor, extractFeatures, projectFeatures } from './patch-features.js';
-import { positionStatistics } from './position-statistics.js';
-import { bankDims, bankRows, settings } from './profile.js';
-import { fitProjection } from './projection.js';
-import { assertEnoughImages, readHeaders, type TrainingImage, trainingWarnings } from './readable-images.js';
-import { learnRisk } from './risk-model.js';
+import { extractTraining, learn } from './learn.js';
+import { recipeOf } from './profile.js';
+import { assertEnoughImages, readHeaders, trainingWarnings } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
 
 export type FitPhase =
   | 'reading'
   | 'features'
+  | 'projection'
   | 'labelled defects'
   | 'synthetic defects'
   | 'bank'
+  | 'subspace'
   | 'classifier'
   | 'writing';
 export interface FitProgress {
@@ -42,7 +34,11 @@ export interface FitOptions {
   defects?: readonly TrainingSource[];
   product: string;
   seed: number;
-  network: NetworkKind | 'auto';
+  /** `fast` where it is not given. */
+  profile?: ProfileName;
+  /** The profile's own where they are not given. */
+  network?: NetworkKind | 'auto';
+  score?: ScoreName;
   /** Whether new images are inspected with the bundle from now on. */
   activate: boolean;
   store: ObjectStore;
@@ -53,9 +49,9 @@ export interface FitOptions {
 }
 
 /**
- * Learns a bundle from good images and writes it to the store: PatchCore (arXiv:2106.08265) on two levels of the network, with
- * a projected memory bank, local spacing and position statistics; then a good/defect classifier and a risk model. The same
- * images and seed give the same bytes of every part, for any number of threads.
+ * Learns a bundle from good images and writes it to the store: PatchCore (arXiv:2106.08265) on two layers of the network, with
+ * what the profile and the score add to it; then a good/defect classifier and a risk model. The same images, profile, score
+ * and seed give the same bytes of every part, for any number of threads.
  *
  * Unreadable images are left out and named in the bundle's warnings.
  *
@@ -68,15 +64,18 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   const headers = await readHeaders(sources, count('reading', sources.length));
   assertEnoughImages(headers.images.length, headers.skipped);
 
-  const training = await extractTraining(headers.images, options, count);
+  const recipe = recipeOf(options);
+  const context = { ...options, recipe, count };
+  const training = await extractTraining(headers.images, context);
   const skipped = [...headers.skipped, ...training.skipped];
   assertEnoughImages(training.images.length, skipped);
-  const learned = await learn(training, options, count);
+  const learned = await learn(training, context);
   const warnings = [...trainingWarnings(training.images.length, skipped), ...learned.defects.warnings];
   const bundle = await writeBundle({
     store: options.store,
-    draft: draftOf(training, learned, options, warnings),
+    draft: draftOf(training, learned, context, warnings),
     arrays: arraysOf(training, learned),
+    subspaceArrays: subspaceArraysOf(training, learned),
     pictures: training.pictures,
     activate: options.activate,
     count: (total) => count('writing', total),
@@ -85,7 +84,7 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   return bundle;
 }
 
-type Count = (phase: FitPhase, total: number) => () => void;
+export type Count = (phase: FitPhase, total: number) => () => void;
 
 /** Starts a phase of `total` steps; each call of what it returns is a step done. */
 function progressCounter(progress: FitOptions['progress']): Count {
@@ -93,53 +92,5 @@ function progressCounter(progress: FitOptions['progress']): Count {
     let done = 0;
     progress?.({ phase, done, total });
     return () => progress?.({ phase, done: ++done, total });
-  };
-}
-
-export type Training = Awaited<ReturnType<typeof extractTraining>>;
-
-async function extractTraining(images: TrainingImage[], options: FitOptions, count: Count) {
-  const { input, aspect } = chooseInput(images.map(({ size }) => size));
-  const extraction = { compute: options.compute, input, maxImageBytes: options.maxImageBytes };
-  const network = await chooseNetwork(options.network, images, extraction);
-  options.logger.info({ product: options.product, images: images.length, input, network }, 'fitting');
-  const extractor = await createPatchExtractor(network.kind, extraction);
-  const features = await extractFeatures(images, extractor, extraction, count('features', images.length));
-  const foldOf = foldsOf(features.images.length, settings.folds, options.seed);
-  return { ...features, input, aspect, grid: gridOf(input), network, extractor, foldOf };
-}
-
-export type Learned = Awaited<ReturnType<typeof learn>>;
-
-async function learn(training: Training, options: FitOptions, count: Count) {
-  const { compute, seed } = options;
-  const { input, grid, foldOf } = training;
-  const patches = grid.height * grid.width;
-  const projection = fitProjection(training.moments, bankDims);
-  const projected = await projectFeatures(training.raw, projection, patches, compute);
-  const concurrency = 2 * compute.threads;
-  const defects = await extractDefects(options.defects ?? [], { ...training, concurrency, seed, count });
-  const others = await projectFeatures(defects.raw, projection, patches, compute);
-
-  const measuredIn = [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)];
-  const data = { projected, others, patches, dims: bankDims, foldOf: measuredIn };
-  const onBuilt = count('bank', settings.folds + 1);
-  const { bank, distances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onBuilt });
-  const heldOutDistances = distances.slice(0, foldOf.length * patches);
-  const statistics = positionStatistics(heldOutDistances, grid);
-  const calibration = calibrate(heldOutDistances, statistics, input, grid, settings);
-
-  const samples = defectSamples(training, defects, distances);
-  const onFitted = count('classifier', classifierRidges.length);
-  const classifier = await learnClassifier(samples, { seed, compute, onFitted });
-  return {
-    projection,
-    bank,
-    heldOutDistances,
-    statistics,
-    calibration,
-    defects,
-    classifier,
-    risk: learnRisk(samples, seed),
   };
 }

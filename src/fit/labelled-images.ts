@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join, parse } from 'node:path';
 import sharp from 'sharp';
 import { messageOf, PatchlineError } from '../shared/errors.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { isImageName } from './training-images.js';
 
 /** Images with labels in the layout of MVTec AD: test/good, test/<defect>, and masks in ground_truth/<defect>. */

@@ -22,8 +22,8 @@ export const noFold = -1;
 export interface ProjectedPatches {
   /** (N, P, d) in shared memory */
   projected: Float32Array;
-  /** (others, P, d) in shared memory */
-  others: Float32Array;
+  /** (P, d) of each, in shared memory */
+  others: readonly Float32Array[];
   patches: number;
   dims: number;
   /** (N + others): the bank that leaves out a fold measures the images of that fold. */
@@ -31,8 +31,12 @@ export interface ProjectedPatches {
 }
 
 export interface BankOptions {
-  /** Rows wanted in each bank. */
-  rows: number;
+  /** Rows wanted in a bank that is chosen from so many patches. */
+  bankRows: (patches: number) => number;
+  /** Whether distances are relative to how far apart the bank's rows lie. */
+  spacing: boolean;
+  /** Whether the score `reweighted` is wanted. */
+  reweighted: boolean;
   folds: number;
   seed: number;
   compute: Compute;
@@ -41,37 +45,41 @@ export interface BankOptions {
 
 export interface MemoryBanks {
   /** Of all training images. */
-  bank: Omit<BankOutput, 'distances'>;
+  bank: Omit<BankOutput, 'distances' | 'reweightedScores'>;
   /** (N + others, P): each image's distances to a bank that has not seen it. */
   distances: Float32Array;
+  /** (N + others) likewise; 0 where they are not wanted */
+  reweightedScores: Float64Array;
 }
 
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
   { projected, others, patches, dims, foldOf }: ProjectedPatches,
-  { rows, folds, seed, compute, onBuilt }: BankOptions,
+  { bankRows, folds, compute, onBuilt, ...options }: BankOptions,
 ): Promise<MemoryBanks> {
   const length = patches * dims;
   const images = projected.length / length;
   const vectorsOf = (image: number) =>
-    image < images
-      ? projected.subarray(image * length, (image + 1) * length)
-      : others.subarray((image - images) * length, (image - images + 1) * length);
+    image < images ? projected.subarray(image * length, (image + 1) * length) : others[image - images]!;
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
   const build = async (fold: number) => {
     const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
-    const output = await compute.run(bankTask, { projected, patches, dims, images: chosenFrom, measured, rows, seed });
+    const rows = bankRows(chosenFrom.length * patches);
+    const task = { projected, patches, dims, images: chosenFrom, measured, rows, ...options };
+    const output = await compute.run(bankTask, task);
     onBuilt();
     return output;
   };
   const [whole, ...ofFolds] = await Promise.all([noFold, ...Array(folds).keys()].map(build));
   const distances = new Float32Array(foldOf.length * patches);
+  const reweightedScores = new Float64Array(foldOf.length);
   for (const [fold, output] of [[noFold, whole!] as const, ...ofFolds.entries()]) {
     measuredIn(fold).forEach((image, index) => {
       distances.set(output.distances.subarray(index * patches, (index + 1) * patches), image * patches);
+      reweightedScores[image] = output.reweightedScores[index]!;
     });
   }
-  const { distances: _, ...bank } = whole!;
-  return { bank, distances };
+  const { rows, spacing, sources } = whole!;
+  return { bank: { rows, spacing, sources }, distances, reweightedScores };
 }

@@ -1,9 +1,9 @@
 import { networkStride } from '../shared/networks.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { aspectTolerance } from '../shared/patchcore/scorer.js';
 
-/** Side of the square whose area the network's input has. */
-const side = 224;
+/** Side of the square that images are squashed to: a larger one finds no more. */
+const squashedSide = 224;
 
 export interface NetworkInput {
   input: Size;
@@ -11,11 +11,11 @@ export interface NetworkInput {
   aspect: number | null;
 }
 
-/** Keeps the aspect of the training images where theirs agree within 5 %, at an area of about 224 × 224 pixels. */
-export function chooseInput(sizes: readonly Size[]): NetworkInput {
+/** Keeps the aspect of the training images where theirs agree within 5 %, at an area of about side × side pixels. */
+export function chooseInput(sizes: readonly Size[], side: number): NetworkInput {
   const aspects = sizes.map(({ height, width }) => width / height).sort((a, b) => a - b);
   if (aspects.at(-1)! > aspects[0]! * (1 + aspectTolerance))
-    return { input: { height: side, width: side }, aspect: null };
+    return { input: { height: squashedSide, width: squashedSide }, aspect: null };
   const aspect = aspects[Math.floor(aspects.length / 2)]!;
   const rounded = (pixels: number) => Math.max(1, Math.round(pixels / networkStride)) * networkStride;
   return { input: { height: rounded(side / Math.sqrt(aspect)), width: rounded(side * Math.sqrt(aspect)) }, aspect };

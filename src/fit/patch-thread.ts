@@ -2,10 +2,10 @@ import sharp from 'sharp';
 import { inThread } from '../shared/compute.js';
 import { decodeImage } from '../shared/image.js';
 import type { SharedModel } from '../shared/onnx/session-cache.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { type ImageVectors, imageVectors } from './image-vectors.js';
 
-/** What fitting takes from one image. P patches, C = 328. */
+/** What the projections are learned from, of one image. P patches, C channels of a raw patch vector. */
 export interface PatchInput {
   bytes: Uint8Array;
   maxImageBytes: number;
@@ -37,5 +37,5 @@ export default inThread<PatchInput, PatchOutput>(
       .toBuffer();
     return { ...vectors, pixels, picture };
   },
-  ({ raw, products }) => [raw.buffer, products.buffer],
+  ({ products }) => [products.buffer],
 );

@@ -1,7 +1,7 @@
 import type { Warning } from '../shared/contracts.js';
 import { codeOf, type ErrorCode, messageOf, PatchlineError } from '../shared/errors.js';
 import { readSize } from '../shared/image.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { orderedMap } from './ordered-map.js';
 import type { TrainingSource } from './training-images.js';
 

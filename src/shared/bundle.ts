@@ -3,6 +3,9 @@ import { warningSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
 import { featureNames } from './kernels/readable-features.js';
 import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
+import { bankLayers, layerNames } from './networks.js';
+import { scoreNames } from './patchcore/image-score.js';
+import { neighbourhoods } from './patchcore/patch-vectors.js';
 import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
 
 /**
@@ -27,19 +30,53 @@ export const partNames = [
 ] as const;
 export type PartName = (typeof partNames)[number];
 
+/** Of the score `fused`: the subspace of good images, and what residuals they leave. */
+export const subspacePartNames = [
+  'subspace-matrix',
+  'subspace-offset',
+  'subspace-components',
+  'subspace-scales',
+  'subspace-shrinkage',
+  'residual-means',
+  'residual-whitening',
+  'residual-position-means',
+  'residual-position-scales',
+  'held-out-residuals',
+] as const;
+export type SubspacePartName = (typeof subspacePartNames)[number];
+
+/** The recipes of a fit. */
+export const profileNames = ['fast', 'accurate', 'classic'] as const;
+export type ProfileName = (typeof profileNames)[number];
+
 const area = z.number().min(0).max(1);
 const featureValues = z.array(z.number()).length(featureNames.length);
 
 /** `key` names the object, so that a version with another threshold can share the parts of the one before. */
 const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema, bytes: count });
 
-export const bundleSchema = z.strictObject({
-  schema: z.literal(1),
+const spreadFields = { median: z.number(), spread: z.number().positive() };
+const subspaceSchema = z.strictObject({
+  /** Layers of the network, and how much each weighs. */
+  layers: z.partialRecord(z.enum(layerNames), z.number().positive()),
+  /** Training images that it was made from, dimensions of a patch and components. */
+  images: count,
+  dims: count,
+  rank: count,
+  /** Of held-out images: what the two scores are standardised by before they are fused. */
+  distanceScores: z.strictObject(spreadFields),
+  residualScores: z.strictObject(spreadFields),
+  parts: z.record(z.enum(subspacePartNames), partSchema),
+});
+export type Subspace = z.infer<typeof subspaceSchema>;
+
+const bundleFields = z.strictObject({
+  schema: z.literal(2),
   product: z.string().regex(namePattern),
   version: z.string().regex(/^v[1-9]\d*$/),
   createdAt: z.iso.datetime(),
-  profile: z.literal('fast'),
-  score: z.literal('position'),
+  profile: z.enum(profileNames),
+  score: z.enum(scoreNames),
   seed: z.number().int(),
   network: z.strictObject({
     kind: z.enum(['int8', 'float']),
@@ -54,14 +91,16 @@ export const bundleSchema = z.strictObject({
   aspect: z.number().positive().nullable(),
   /** The stride-16 grid of patches. */
   grid: sizeSchema,
+  /** Layers of the network that patch vectors are made of, and what their 3 × 3 means count at the border. */
+  layers: z.array(z.enum(layerNames)).min(1),
+  neighbourhood: z.enum(neighbourhoods),
   /** Training images, their patches, and rows and dimensions of the memory bank chosen from them. */
   images: count,
   patches: count,
   rows: count,
   dims: count,
   /** Of held-out image scores: spread is the 84.13 % quantile less the median. */
-  median: z.number(),
-  spread: z.number(),
+  ...spreadFields,
   threshold: z.number(),
   /** The 99.9 % quantile of held-out map values: the scale of overlays and boxes. */
   mapQuantile: z.number(),
@@ -98,6 +137,8 @@ export const bundleSchema = z.strictObject({
     background: count,
   }),
   parts: z.record(z.enum(partNames), partSchema),
+  /** The second term of the score `fused`. */
+  subspace: subspaceSchema.optional(),
   /** `<folder>/<n>.jpg` is image n at model size; sizes are those of the upright originals. */
   training: z.strictObject({
     folder: z.string().min(1),
@@ -107,7 +148,21 @@ export const bundleSchema = z.strictObject({
   formats: z.array(z.string()).min(1),
   warnings: z.array(warningSchema),
 });
+
+export const bundleSchema = bundleFields.refine(
+  ({ score, subspace }) => (score === 'fused') === (subspace !== undefined),
+  {
+    message: 'a subspace belongs to the score fused, and to no other',
+  },
+);
 export type Bundle = z.infer<typeof bundleSchema>;
+
+/** bundle.json as it was before there were several profiles. */
+const firstSchema = bundleFields
+  .omit({ layers: true, neighbourhood: true, subspace: true })
+  .extend({ schema: z.literal(1), profile: z.literal('fast'), score: z.literal('position') })
+  .transform((bundle): Bundle => ({ ...bundle, schema: 2, layers: [...bankLayers], neighbourhood: 'inside' }));
+const storedSchema = z.discriminatedUnion('schema', [bundleSchema, firstSchema]);
 
 export const bundleKey = (product: string, version: string): string => `${bundleFolder(product, version)}/bundle.json`;
 export const bundleCardKey = (product: string, version: string): string => `${bundleFolder(product, version)}/card.txt`;
@@ -122,7 +177,7 @@ export async function readBundle(store: ObjectStore, product: string, version: s
 }
 
 async function findBundle(store: ObjectStore, product: string, version: string): Promise<Bundle | undefined> {
-  return await readJson(store, bundleKey(product, version), bundleSchema);
+  return await readJson(store, bundleKey(product, version), storedSchema);
 }
 
 /** What a JSON object says, undefined where there is none. Throws BUNDLE_DAMAGED where it cannot be read. */

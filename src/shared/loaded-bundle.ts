@@ -1,4 +1,4 @@
-import { type Bundle, type PartName, partNames, readBundle } from './bundle.js';
+import { type Bundle, type PartName, readBundle, type Subspace, type SubspacePartName } from './bundle.js';
 import { shareFloats } from './compute.js';
 import { messageOf, PatchlineError } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
@@ -8,7 +8,10 @@ import { featureChannels, networks, patchVectorLength, readNetwork } from './net
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
-import { composeScoreGraph, type Size } from './patchcore/score-graph.js';
+import type { Fusion, ImageScoring } from './patchcore/image-score.js';
+import type { Size } from './patchcore/patch-vectors.js';
+import { type ResidualModel, subspaceVectorLength } from './patchcore/residual-graph.js';
+import { composeScoreGraph } from './patchcore/score-graph.js';
 import type { ObjectStore } from './store/object-store.js';
 
 /** The good/defect classifier: a linear score of the embedding. */
@@ -38,25 +41,19 @@ export interface LoadedBundle {
   sources: Int32Array;
   /** (N, P) distances of each training image to a bank that has not seen it */
   heldOutDistances: Float32Array;
+  /** (N, P) likewise of residual distances, where the score is `fused` */
+  heldOutResiduals?: Float32Array;
   classifier: ClassifierHead;
   risk: RiskModel;
 }
 
 /** The part of a bundle that the threads need: small numbers, and arrays in shared memory that travel by reference. */
-export interface ScoringBundle {
+export interface ScoringBundle extends ImageScoring {
   model: SharedModel;
   input: Size;
   grid: Size;
-  dims: number;
-  /** (M, d) */
-  rows: Float32Array;
   /** (M) */
   spacing: Float32Array;
-  /** (P) */
-  positionMeans: Float32Array;
-  /** (P) */
-  positionScales: Float32Array;
-  topFraction: number;
   mapSigma: number;
   median: number;
   threshold: number;
@@ -71,15 +68,17 @@ export interface ScoringBundle {
 export async function loadBundle(store: ObjectStore, product: string, version: string): Promise<LoadedBundle> {
   const bundle = await readBundle(store, product, version);
   const network = await readNetworkOf(bundle);
-  const parts = await readParts(store, bundle);
+  const parts = await readParts(store, bundle.parts, formsOf(bundle));
   const floats = (name: PartName) => parts[name].data as Float32Array;
-  const scoring = composeScoring(bundle, network, floats);
+  const second = bundle.subspace && (await loadSubspace(store, bundle, bundle.subspace));
+  const scoring = composeScoring(bundle, network, floats, second);
   const { bias, weak } = bundle.classifier;
   return {
     bundle,
     scoring,
     sources: parts.sources.data as Int32Array,
     heldOutDistances: floats('held-out-distances'),
+    heldOutResiduals: second?.heldOutResiduals,
     classifier: { weights: shareFloats(floats('classifier-weights')), bias, weak },
     risk: riskModelOf(bundle, parts['risk-background'].data as Float64Array),
   };
@@ -96,23 +95,60 @@ function riskModelOf({ risk }: Bundle, background: Float64Array): RiskModel {
   return { model, background, usual };
 }
 
-function composeScoring(bundle: Bundle, network: Uint8Array, floats: (name: PartName) => Float32Array): ScoringBundle {
-  const { input, grid, dims, median, threshold, mapQuantile, settings } = bundle;
+function composeScoring(
+  bundle: Bundle,
+  network: Uint8Array,
+  floats: (name: PartName) => Float32Array,
+  second?: SecondTerm,
+): ScoringBundle {
+  const { score, input, grid, dims, median, threshold, mapQuantile, settings } = bundle;
   const bank = { rows: shareFloats(floats('bank')), spacing: shareFloats(floats('spacing')), dims };
-  const projection = { matrix: floats('projection-matrix'), bias: floats('projection-bias') };
-  const graph = composeScoreGraph(readModel(network).graph, input, projection, bank);
+  const graph = composeScoreGraph(readModel(network).graph, input, {
+    neighbourhood: bundle.neighbourhood,
+    projection: { matrix: floats('projection-matrix'), bias: floats('projection-bias') },
+    bank,
+    residual: second?.residual,
+  });
+  const position = { means: shareFloats(floats('position-means')), scales: shareFloats(floats('position-scales')) };
   return {
     model: shareModel(writeModel(graph)),
-    input,
-    grid,
+    ...{ score, input, grid, position, fusion: second?.fusion },
     ...bank,
-    positionMeans: shareFloats(floats('position-means')),
-    positionScales: shareFloats(floats('position-scales')),
     topFraction: settings.topFraction,
     mapSigma: settings.mapSigma,
-    median,
-    threshold,
-    mapQuantile,
+    ...{ median, threshold, mapQuantile },
+  };
+}
+
+interface SecondTerm {
+  residual: ResidualModel;
+  fusion: Fusion;
+  heldOutResiduals: Float32Array;
+}
+
+async function loadSubspace(store: ObjectStore, bundle: Bundle, subspace: Subspace): Promise<SecondTerm> {
+  const parts = await readParts(store, subspace.parts, subspaceFormsOf(bundle, subspace));
+  const floats = (name: SubspacePartName) => parts[name].data as Float32Array;
+  const { distanceScores, residualScores } = subspace;
+  return {
+    residual: {
+      matrix: floats('subspace-matrix'),
+      offset: floats('subspace-offset'),
+      components: parts['subspace-components'].data as Int8Array,
+      scales: floats('subspace-scales'),
+      shrinkage: floats('subspace-shrinkage'),
+      means: floats('residual-means'),
+      whitening: floats('residual-whitening'),
+    },
+    fusion: {
+      position: {
+        means: shareFloats(floats('residual-position-means')),
+        scales: shareFloats(floats('residual-position-scales')),
+      },
+      distanceScores,
+      residualScores,
+    },
+    heldOutResiduals: floats('held-out-residuals'),
   };
 }
 
@@ -128,13 +164,18 @@ function readNetworkOf({ product, version, network }: Bundle): Promise<Uint8Arra
   return readNetwork(network.kind);
 }
 
-async function readParts(store: ObjectStore, bundle: Bundle): Promise<Record<PartName, NpyArray>> {
-  const forms = formsOf(bundle);
-  const entries = partNames.map(async (name) => [name, await readPart(store, bundle, name, forms[name])]);
-  return Object.fromEntries(await Promise.all(entries));
-}
-
+type Part = Bundle['parts'][PartName];
 type Form = [dtype: Dtype, ...shape: number[]];
+
+async function readParts<Name extends string>(
+  store: ObjectStore,
+  parts: Record<Name, Part>,
+  forms: Record<Name, Form>,
+): Promise<Record<Name, NpyArray>> {
+  const names = Object.keys(forms) as Name[];
+  const entries = names.map(async (name) => [name, await readPart(store, name, parts[name], forms[name])] as const);
+  return Object.fromEntries(await Promise.all(entries)) as Record<Name, NpyArray>;
+}
 
 function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
   const positions = patches / images;
@@ -152,8 +193,23 @@ function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName
   };
 }
 
-async function readPart(store: ObjectStore, { parts }: Bundle, name: PartName, [dtype, ...shape]: Form) {
-  const { key, sha256: expected } = parts[name];
+function subspaceFormsOf({ images, patches }: Bundle, { dims, rank }: Subspace): Record<SubspacePartName, Form> {
+  const positions = patches / images;
+  return {
+    'subspace-matrix': ['float32', subspaceVectorLength, dims],
+    'subspace-offset': ['float32', positions, dims],
+    'subspace-components': ['int8', rank, positions * dims],
+    'subspace-scales': ['float32', rank],
+    'subspace-shrinkage': ['float32', rank],
+    'residual-means': ['float32', positions, dims],
+    'residual-whitening': ['float32', positions, dims, dims],
+    'residual-position-means': ['float32', positions],
+    'residual-position-scales': ['float32', positions],
+    'held-out-residuals': ['float32', images, positions],
+  };
+}
+
+async function readPart(store: ObjectStore, name: string, { key, sha256: expected }: Part, [dtype, ...shape]: Form) {
   const damaged = (fault: string, cause?: unknown) =>
     new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
   const bytes = await store.get(key).catch((error: unknown) => {

@@ -12,9 +12,9 @@ import { severityOf } from '../kernels/severity.js';
 import type { ScoringBundle } from '../loaded-bundle.js';
 import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
+import { imageScore, mapValues, type PatchValues, patchDistanceOf } from './image-score.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
-import { patchDistanceOf, positionScore } from './position-score.js';
-import { patchStride, type Size } from './score-graph.js';
+import { patchStride, type Size } from './patch-vectors.js';
 
 /** H, W: model input; h, w: the stride-16 grid; P = h·w patches; d dimensions. */
 export interface ScoreInput {
@@ -49,18 +49,22 @@ export default inThread<ScoreInput, ScoreOutput>(
     const { height, width } = bundle.input;
     const results = await session.run({ pixels: new Tensor('uint8', pixels, [height, width, 3]) });
     const floats = (name: string) => results[name]!.data as Float32Array;
-    const distances = floats('distances');
-    const { anomalyMap, peakPatch, location } = locate(distances, bundle, original);
+    const values: PatchValues = {
+      distances: floats('distances'),
+      projected: floats('projected'),
+      ...(bundle.fusion && { residualDistances: floats('residualDistances') }),
+    };
+    const { anomalyMap, peakPatch, location } = locate(values.distances, bundle, original);
     const vectorOf = (values: Float32Array, length: number) =>
       values.subarray(peakPatch * length, (peakPatch + 1) * length);
-    const nearest = nearestRow(vectorOf(floats('projected'), bundle.dims), bundle);
+    const nearest = nearestRow(vectorOf(values.projected, bundle.dims), bundle);
     const vectors = {
       embedding: encodeFloat16(floats('embedding')),
       patch: encodeFloat16(vectorOf(floats('raw'), patchVectorLength)),
     };
     const timings = { decodeMs: decodedAt - startedAt, scoreMs: performance.now() - decodedAt };
     return {
-      measured: { ...judge(distances, bundle), location, timings },
+      measured: { ...judge(values, bundle), location, timings },
       vectors,
       nearest,
       original,
@@ -74,22 +78,22 @@ export default inThread<ScoreInput, ScoreOutput>(
   ({ anomalyMap }) => [anomalyMap.buffer],
 );
 
-function judge(distances: Float32Array, bundle: ScoringBundle) {
+function judge(values: PatchValues, bundle: ScoringBundle) {
   const { median, threshold } = bundle;
-  const anomalyScore = positionScore(distances, bundle);
+  const anomalyScore = imageScore(values, bundle);
   return {
     verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
     anomalyScore,
     threshold,
     severity: severityOf(anomalyScore, median, threshold),
-    patchDistance: patchDistanceOf(distances),
+    patchDistance: patchDistanceOf(values.distances),
   };
 }
 
-/** The anomaly map of what exceeds the usual distances, its peak and the region around the peak. */
+/** The anomaly map, its peak and the region around the peak. */
 function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) {
-  const { input, grid, positionMeans, mapQuantile } = bundle;
-  const anomalyMap = upsamplerFor(bundle)(distances.map((distance, patch) => distance - positionMeans[patch]!));
+  const { input, grid, score, position, mapQuantile } = bundle;
+  const anomalyMap = upsamplerFor(bundle)(mapValues(distances, score, position));
   const { score: largest, patch: peak } = maxScore(anomalyMap);
   const level = largest >= mapQuantile ? mapQuantile : largest / 2;
   const box = boxOfRegion(anomalyMap, input.height, input.width, level, peak);

@@ -7,7 +7,7 @@ import { smallestSpread } from '../kernels/severity.js';
 import type { LoadedBundle } from '../loaded-bundle.js';
 import type { DrawInput, Drawing } from './draw-thread.js';
 import type { PackInput } from './pack-thread.js';
-import { patchStride } from './score-graph.js';
+import { patchStride } from './patch-vectors.js';
 import type { ScoreInput, ScoreOutput } from './score-thread.js';
 
 /** A scored image with what pictures and explanations are made from. H, W: model input. */

@@ -1,0 +1,152 @@
+import { threadTask } from '../shared/compute.js';
+import { bankLayers } from '../shared/networks.js';
+import { gridOf } from '../shared/patchcore/patch-vectors.js';
+import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
+import type { Projection } from '../shared/patchcore/score-graph.js';
+import { calibrate, mapQuantileOf } from './calibration.js';
+import { chooseNetwork } from './choose-network.js';
+import { classifierRidges, learnClassifier } from './classifier-head.js';
+import { extractDefects } from './defect-images.js';
+import { defectSamples } from './defect-samples.js';
+import type { Count, FitOptions } from './fit.js';
+import { type HeldOut, scoreHeldOut } from './held-out-scores.js';
+import { buildBanks, foldsOf, type MemoryBanks, noFold } from './memory-banks.js';
+import { chooseInput } from './network-input.js';
+import { extractFeatures } from './patch-features.js';
+import { positionStatistics } from './position-statistics.js';
+import { foldsFor, type Recipe, settings } from './profile.js';
+import type { WeightedLayer } from './projection.js';
+import type { ProjectionInput } from './projection-thread.js';
+import { createProjector, type Projections } from './projector.js';
+import type { TrainingImage } from './readable-images.js';
+import { learnRisk } from './risk-model.js';
+import { fitSecondTerm, type SecondTerm, secondTermTasks } from './second-term.js';
+
+export interface FitContext extends FitOptions {
+  recipe: Recipe;
+  count: Count;
+}
+
+export type Training = Awaited<ReturnType<typeof extractTraining>>;
+
+/** The first look at the training images. */
+export async function extractTraining(all: TrainingImage[], { recipe, count, ...options }: FitContext) {
+  const { compute, maxImageBytes, product, seed, logger } = options;
+  const { input, aspect } = chooseInput(
+    all.map(({ size }) => size),
+    recipe.side,
+  );
+  const extraction = { compute, input, maxImageBytes };
+  const { neighbourhood } = recipe;
+  const network = await chooseNetwork(recipe.network, all, neighbourhood, extraction);
+  logger.info({ product, images: all.length, input, network }, 'fitting');
+  const form = { layers: recipe.score === 'fused' ? subspaceLayers : bankLayers, neighbourhood };
+  const onExtracted = count('features', all.length);
+  const features = await extractFeatures(all, network.kind, form, extraction, onExtracted);
+  const folds = foldsFor(features.images.length);
+  const foldOf = foldsOf(features.images.length, folds, seed);
+  return { ...features, input, aspect, grid: gridOf(input), network, folds, foldOf };
+}
+
+export type Learned = Awaited<ReturnType<typeof learn>>;
+
+export async function learn(training: Training, context: FitContext) {
+  const { recipe, compute, seed, count } = context;
+  const { foldOf, folds, grid } = training;
+  const patches = grid.height * grid.width;
+  const { projection, subspaceProjection, projected, subspaceVectors, defects } = await projectAll(training, context);
+
+  const images = {
+    ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
+    foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
+  };
+  const onBuilt = count('bank', folds + 1);
+  const reweighted = recipe.score === 'reweighted';
+  const banks = await buildBanks(images, { ...recipe, reweighted, folds, seed, compute, onBuilt });
+  const secondTerm =
+    subspaceProjection &&
+    (await fitSecondTerm(
+      { vectors: subspaceVectors!, projection: subspaceProjection, patches, foldOf, folds },
+      { seed, compute, onFitted: count('subspace', secondTermTasks(folds)) },
+    ));
+
+  const samples = defectSamples(training, defects, banks.distances);
+  const onFitted = count('classifier', classifierRidges.length);
+  const classifier = await learnClassifier(samples, { seed, compute, onFitted });
+  const risk = learnRisk(samples, seed);
+  return {
+    projection,
+    bank: banks.bank,
+    secondTerm,
+    ...judge(training, recipe, banks, secondTerm),
+    defects,
+    classifier,
+    risk,
+  };
+}
+
+/** Learns the projections and looks again, at the training images and at those of defects. */
+async function projectAll(training: Training, { recipe, compute, maxImageBytes, defects, seed, count }: FitContext) {
+  const { input, network, pixels, foldOf, images } = training;
+  const projections = await fitProjections(training, recipe, compute);
+  const projector = await createProjector(network.kind, projections, { compute, input });
+  const kept = keptPixels(pixels);
+  const projected = await projector.project(pixels, count('projection', images.length));
+  const extraction = { projector, concurrency: 2 * compute.threads, maxImageBytes, pixels: kept, foldOf, seed, count };
+  return { ...projections, ...projected, defects: await extractDefects(defects ?? [], extraction) };
+}
+
+const projectionTask = threadTask<ProjectionInput, Projection>(new URL('./projection-thread.js', import.meta.url));
+
+async function fitProjections(
+  { moments }: Training,
+  recipe: Recipe,
+  compute: FitContext['compute'],
+): Promise<Projections> {
+  const { dims, subspaceDims, neighbourhood, score } = recipe;
+  const learnFrom = (weighted: readonly WeightedLayer[], components: number | null) =>
+    compute.run(projectionTask, { moments, weighted, dims: components });
+  const [projection, subspaceProjection] = await Promise.all([
+    learnFrom(
+      bankLayers.map((name) => [name, 1]),
+      dims,
+    ),
+    score === 'fused'
+      ? learnFrom(
+          subspaceLayers.map((name) => [name, layerWeights[name]]),
+          subspaceDims,
+        )
+      : undefined,
+  ]);
+  return { neighbourhood, projection, subspaceProjection };
+}
+
+/** On so many images, spread over all, defects are made. */
+const mostDefectImages = 300;
+
+function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Array> {
+  return new Map(
+    [...pixels.entries()].filter(([image]) => (image * mostDefectImages) % pixels.length < mostDefectImages),
+  );
+}
+
+/** What images are judged by, from the training images that were held out. */
+function judge({ images, input, grid }: Training, { score }: Recipe, banks: MemoryBanks, secondTerm?: SecondTerm) {
+  const patches = grid.height * grid.width;
+  const distances = banks.distances.slice(0, images.length * patches);
+  const position = positionStatistics(distances, grid);
+  const reweightedScores = banks.reweightedScores.slice(0, images.length);
+  const residuals = secondTerm && {
+    distances: secondTerm.heldOut,
+    position: positionStatistics(secondTerm.heldOut, grid),
+  };
+  const heldOut: HeldOut = { distances, position, reweightedScores, residuals };
+  const { scores, fusion } = scoreHeldOut(score, heldOut, settings.topFraction);
+  const mapQuantile = mapQuantileOf(distances, score, position, { input, grid, mapSigma: settings.mapSigma });
+  return {
+    heldOutDistances: distances,
+    position,
+    fusion,
+    calibration: { ...calibrate(scores, settings.thresholdFactor), mapQuantile },
+  };
+}
