@@ -1,5 +1,6 @@
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
+import type { Tiles } from '../fit/network-input.js';
 import {
   directoryDefects,
   directoryImages,
@@ -13,6 +14,7 @@ import { assertCameraName } from '../producer/ingest.js';
 import { type Bundle, bundleCardKey, profileNames } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
+import type { Region } from '../shared/kernels/region-mask.js';
 import { namePattern } from '../shared/keys.js';
 import { scoreNames } from '../shared/patchcore/image-score.js';
 import { openStore } from '../shared/store/open-store.js';
@@ -33,6 +35,7 @@ interface FitOptions extends CommonOptions {
   profile: FitSettings['profile'];
   network?: FitSettings['network'];
   score?: FitSettings['score'];
+  tiles?: Tiles;
   seed: number;
   activate: boolean;
   camera?: string;
@@ -61,15 +64,44 @@ export const fit = defineCommand(
     new Option('--score <name>', 'image score (default: top3 with profile classic, else fused)').choices(scoreNames),
   )
   .option('--seed <number>', 'seed of every random choice', wholeNumber(0), 0)
+  .option(
+    '--tiles <RxC>',
+    'look closer, at large images with small defects: R times as many pixels down, C across',
+    tiles,
+  )
   .option('--no-activate', 'do not inspect new images with it yet')
   .action(async (path: string | undefined, options: FitOptions) => {
     const session = await openSession(options);
     const chosen = await chooseImages(path, options, session);
     const { product } = chosen;
-    const bundle = await fitWith(session, { ...options, ...chosen });
+    const region = regionOf(product, options.camera, session.config);
+    const bundle = await fitWith(session, { ...options, ...chosen, region });
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
   });
+
+/** Over so many a model input would take more memory than a worker should have. */
+const mostTiles = 16;
+
+function tiles(text: string): Tiles {
+  const [, rows, columns] = /^([1-9])x([1-9])$/.exec(text) ?? [];
+  if (Number(rows) * Number(columns) <= mostTiles) return { rows: Number(rows), columns: Number(columns) };
+  throw new InvalidArgumentError(`Expected rows x columns such as 2x3, at most ${mostTiles} tiles.`);
+}
+
+/** The region of the camera, or that of all cameras that look at the product: a bundle is learned for one. */
+function regionOf(product: string, camera: string | undefined, { cameras }: Session['config']): Region | undefined {
+  const looking = Object.entries(cameras).filter(([name, settings]) =>
+    camera === undefined ? settings.product === product : name === camera,
+  );
+  const regions = new Map(looking.map(([, { region }]) => [JSON.stringify(region), region]));
+  if (regions.size <= 1) return [...regions.values()][0];
+  throw new PatchlineError(
+    'CONFIG_INVALID',
+    `Expected one region for all cameras of product ${product} but those of ${looking.map(([name]) => name).join(', ')} differ: ` +
+      'fit with --camera, or give each camera a product of its own',
+  );
+}
 
 interface Chosen {
   product: string;

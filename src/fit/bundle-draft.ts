@@ -16,13 +16,13 @@ export function draftOf(
   { product, seed, recipe }: FitContext,
   warnings: Warning[],
 ): BundleDraft {
-  const { images, input, aspect, grid, network, folds } = training;
+  const { images, input, tiles, aspect, grid, network, folds } = training;
   const { profile, score, neighbourhood } = recipe;
   return {
     schema: 2,
     ...{ product, profile, score, seed },
     network: { ...network, ...networks[network.kind] },
-    ...{ input, aspect, grid },
+    ...{ input, tiles, aspect, grid },
     layers: [...bankLayers],
     neighbourhood,
     images: images.length,

@@ -1,4 +1,5 @@
 import { createMapUpsampler } from '../shared/kernels/anomaly-map.js';
+import { inspectedPart, type ModelInput } from '../shared/model-input.js';
 import { mapValues, type PositionStatistics, type ScoreName, spreadOf } from '../shared/patchcore/image-score.js';
 import type { Size } from '../shared/patchcore/patch-vectors.js';
 
@@ -17,7 +18,7 @@ export function calibrate(scores: Float64Array, thresholdFactor: number): Calibr
 const mapQuantile = 0.999;
 
 /**
- * The 99.9 % quantile of the anomaly maps of held-out images.
+ * The 99.9 % quantile of the anomaly maps of held-out images, where they are inspected.
  *
  * @param distances (N, P)
  */
@@ -25,13 +26,16 @@ export function mapQuantileOf(
   distances: Float32Array,
   score: ScoreName,
   position: PositionStatistics,
-  { input, grid, mapSigma }: { input: Size; grid: Size; mapSigma: number },
+  { input, grid, mapSigma }: { input: ModelInput; grid: Size; mapSigma: number },
 ): number {
   const P = grid.height * grid.width;
   const upsample = createMapUpsampler(grid.height, grid.width, input.height, input.width, mapSigma);
-  const values = createUpperQuantile((distances.length / P) * input.height * input.width, mapQuantile);
+  const mask = inspectedPart(input)?.mask;
+  const pixels = mask ? mask.reduce((sum, value) => sum + value, 0) : input.height * input.width;
+  const values = createUpperQuantile((distances.length / P) * pixels, mapQuantile);
   for (let from = 0; from < distances.length; from += P) {
-    values.add(upsample(mapValues(distances.subarray(from, from + P), score, position)));
+    const map = upsample(mapValues(distances.subarray(from, from + P), score, position));
+    values.add(mask ? map.filter((_, i) => mask[i]) : map);
   }
   return values.quantile();
 }

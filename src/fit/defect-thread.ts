@@ -1,8 +1,8 @@
 import { inThread } from '../shared/compute.js';
-import { decodeImage } from '../shared/image.js';
 import { createRandom } from '../shared/kernels/random.js';
+import { coverUninspected } from '../shared/kernels/region-mask.js';
+import { decodeInput, inspectedPart, type ModelInput } from '../shared/model-input.js';
 import type { SharedModel } from '../shared/onnx/session-cache.js';
-import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { type ImageVectors, imageVectors } from './image-vectors.js';
 import { syntheticDefect } from './synthetic-defects.js';
 
@@ -19,7 +19,7 @@ export type DefectImage =
 
 export interface DefectInput {
   image: DefectImage;
-  input: Size;
+  input: ModelInput;
   /** See `composeProjectionGraph`. */
   model: SharedModel;
 }
@@ -35,7 +35,28 @@ export default inThread<DefectInput, DefectVectors>(
   ({ projected }) => [projected.buffer],
 );
 
-async function pixelsOf(image: DefectImage, input: Size): Promise<Uint8Array> {
-  if ('bytes' in image) return (await decodeImage(image.bytes, input, image)).pixels;
-  return syntheticDefect(image.good, image.texture, input.height, input.width, createRandom(image.seed)).image;
+async function pixelsOf(image: DefectImage, input: ModelInput): Promise<Uint8Array> {
+  if ('bytes' in image) return (await decodeInput(image.bytes, input, image)).pixels;
+  const { good, texture, seed } = image;
+  const random = createRandom(seed);
+  const make = () => syntheticDefect(good, texture, input.height, input.width, random);
+  const inspected = inspectedPart(input)?.mask;
+  if (!inspected) return make().image;
+  let defect = make();
+  for (let tried = 1; tried < mostTries && !isSeen(defect.mask, inspected); tried++) defect = make();
+  coverUninspected(defect.image, inspected);
+  return defect.image;
+}
+
+/** A defect that nobody can see teaches nothing; in a very small region hardly any is seen. */
+const mostTries = 100;
+
+/** Whether at least half of a defect is inspected. */
+function isSeen(defect: Uint8Array, inspected: Uint8Array): boolean {
+  let [seen, all] = [0, 0];
+  for (let i = 0; i < defect.length; i++) {
+    all += defect[i]!;
+    seen += defect[i]! & inspected[i]!;
+  }
+  return 2 * seen >= all;
 }

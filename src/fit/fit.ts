@@ -1,5 +1,6 @@
 import type { Bundle, ProfileName } from '../shared/bundle.js';
 import type { Compute } from '../shared/compute.js';
+import type { Region } from '../shared/kernels/region-mask.js';
 import type { Logger } from '../shared/logger.js';
 import type { NetworkKind } from '../shared/networks.js';
 import type { ScoreName } from '../shared/patchcore/image-score.js';
@@ -7,6 +8,7 @@ import type { ObjectStore } from '../shared/store/object-store.js';
 import { arraysOf, draftOf, subspaceArraysOf } from './bundle-draft.js';
 import { writeBundle } from './bundle-writer.js';
 import { extractTraining, learn } from './learn.js';
+import type { Tiles } from './network-input.js';
 import { recipeOf } from './profile.js';
 import { assertEnoughImages, readHeaders, trainingWarnings } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
@@ -39,6 +41,10 @@ export interface FitOptions {
   /** The profile's own where they are not given. */
   network?: NetworkKind | 'auto';
   score?: ScoreName;
+  /** How much larger than the profile's own the model input is; 1 × 1 where it is not given. */
+  tiles?: Tiles;
+  /** The part of the images that is inspected; all where it is not given. */
+  region?: Region;
   /** Whether new images are inspected with the bundle from now on. */
   activate: boolean;
   store: ObjectStore;

@@ -1,5 +1,7 @@
 import { threadTask } from '../shared/compute.js';
+import { inspectedPart, type ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
+import { select, selectPositions } from '../shared/patchcore/image-score.js';
 import { gridOf } from '../shared/patchcore/patch-vectors.js';
 import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
@@ -11,7 +13,7 @@ import { defectSamples } from './defect-samples.js';
 import type { Count, FitOptions } from './fit.js';
 import { type HeldOut, scoreHeldOut } from './held-out-scores.js';
 import { buildBanks, foldsOf, type MemoryBanks, noFold } from './memory-banks.js';
-import { chooseInput } from './network-input.js';
+import { chooseInput, oneTile } from './network-input.js';
 import { extractFeatures } from './patch-features.js';
 import { positionStatistics } from './position-statistics.js';
 import { foldsFor, type Recipe, settings } from './profile.js';
@@ -31,11 +33,14 @@ export type Training = Awaited<ReturnType<typeof extractTraining>>;
 
 /** The first look at the training images. */
 export async function extractTraining(all: TrainingImage[], { recipe, count, ...options }: FitContext) {
-  const { compute, maxImageBytes, product, seed, logger } = options;
-  const { input, aspect } = chooseInput(
+  const { compute, maxImageBytes, product, seed, logger, region, tiles = oneTile } = options;
+  const chosen = chooseInput(
     all.map(({ size }) => size),
     recipe.side,
+    tiles,
   );
+  const { aspect } = chosen;
+  const input: ModelInput = region ? { ...chosen.input, region } : chosen.input;
   const extraction = { compute, input, maxImageBytes };
   const { neighbourhood } = recipe;
   const network = await chooseNetwork(recipe.network, all, neighbourhood, extraction);
@@ -45,7 +50,7 @@ export async function extractTraining(all: TrainingImage[], { recipe, count, ...
   const features = await extractFeatures(all, network.kind, form, extraction, onExtracted);
   const folds = foldsFor(features.images.length);
   const foldOf = foldsOf(features.images.length, folds, seed);
-  return { ...features, input, aspect, grid: gridOf(input), network, folds, foldOf };
+  return { ...features, input, tiles, aspect, grid: gridOf(input), network, folds, foldOf };
 }
 
 export type Learned = Awaited<ReturnType<typeof learn>>;
@@ -130,6 +135,25 @@ function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Array> {
   );
 }
 
+/** What was found at the inspected patches (P' of P). */
+function inspectedOnly({ distances, position, reweightedScores, residuals }: HeldOut, patches: Int32Array): HeldOut {
+  const P = position.means.length;
+  const everywhere = Int32Array.from({ length: (distances.length / P) * patches.length }, (_, i) => {
+    return Math.floor(i / patches.length) * P + patches[i % patches.length]!;
+  });
+  return {
+    distances: select(distances, everywhere),
+    position: selectPositions(position, patches),
+    reweightedScores,
+    ...(residuals && {
+      residuals: {
+        distances: select(residuals.distances, everywhere),
+        position: selectPositions(residuals.position, patches),
+      },
+    }),
+  };
+}
+
 /** What images are judged by, from the training images that were held out. */
 function judge({ images, input, grid }: Training, { score }: Recipe, banks: MemoryBanks, secondTerm?: SecondTerm) {
   const patches = grid.height * grid.width;
@@ -141,12 +165,17 @@ function judge({ images, input, grid }: Training, { score }: Recipe, banks: Memo
     position: positionStatistics(secondTerm.heldOut, grid),
   };
   const heldOut: HeldOut = { distances, position, reweightedScores, residuals };
-  const { scores, fusion } = scoreHeldOut(score, heldOut, settings.topFraction);
+  const part = inspectedPart(input);
+  const { scores, fusion } = scoreHeldOut(
+    score,
+    part ? inspectedOnly(heldOut, part.patches) : heldOut,
+    settings.topFraction,
+  );
   const mapQuantile = mapQuantileOf(distances, score, position, { input, grid, mapSigma: settings.mapSigma });
   return {
     heldOutDistances: distances,
     position,
-    fusion,
+    ...(fusion && { fusion: { ...fusion, position: residuals!.position } }),
     calibration: { ...calibrate(scores, settings.thresholdFactor), mapQuantile },
   };
 }

@@ -1,4 +1,5 @@
 import { type Compute, threadTask } from '../shared/compute.js';
+import type { ModelInput } from '../shared/model-input.js';
 import { type NetworkKind, readNetwork, vectorLength } from '../shared/networks.js';
 import { readModel, writeModel } from '../shared/onnx/model.js';
 import { type SharedModel, shareModel } from '../shared/onnx/session-cache.js';
@@ -15,7 +16,7 @@ const patchTask = threadTask<PatchInput, PatchOutput>(new URL('./patch-thread.js
 /** How images are decoded and where they are computed with. */
 export interface Extraction {
   compute: Compute;
-  input: Size;
+  input: ModelInput;
   maxImageBytes: number;
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { warningSchema } from './contracts.js';
+import { regionSchema, warningSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
 import { featureNames } from './kernels/readable-features.js';
 import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
@@ -85,8 +85,10 @@ const bundleFields = z.strictObject({
     /** Of int8 against float on training images; null where they were not compared. */
     featureError: z.number().nullable(),
   }),
-  /** Model input. */
-  input: sizeSchema,
+  /** Model input, and the part of the images that was shown to it. */
+  input: sizeSchema.extend({ region: regionSchema.optional() }),
+  /** How much larger than the profile's own the model input is. */
+  tiles: z.strictObject({ rows: count, columns: count }),
   /** Width over height of the training images; null where they differ and every image is squashed to the input. */
   aspect: z.number().positive().nullable(),
   /** The stride-16 grid of patches. */
@@ -159,9 +161,14 @@ export type Bundle = z.infer<typeof bundleSchema>;
 
 /** bundle.json as it was before there were several profiles. */
 const firstSchema = bundleFields
-  .omit({ layers: true, neighbourhood: true, subspace: true })
+  .omit({ tiles: true, layers: true, neighbourhood: true, subspace: true })
   .extend({ schema: z.literal(1), profile: z.literal('fast'), score: z.literal('position') })
-  .transform((bundle): Bundle => ({ ...bundle, schema: 2, layers: [...bankLayers], neighbourhood: 'inside' }));
+  .transform(
+    (bundle): Bundle => ({
+      ...bundle,
+      ...{ schema: 2, tiles: { rows: 1, columns: 1 }, layers: [...bankLayers], neighbourhood: 'inside' },
+    }),
+  );
 const storedSchema = z.discriminatedUnion('schema', [bundleSchema, firstSchema]);
 
 export const bundleKey = (product: string, version: string): string => `${bundleFolder(product, version)}/bundle.json`;

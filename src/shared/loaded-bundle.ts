@@ -4,6 +4,7 @@ import { messageOf, PatchlineError } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
 import { featureNames } from './kernels/readable-features.js';
 import { sha256 } from './keys.js';
+import type { ModelInput } from './model-input.js';
 import { featureChannels, networks, patchVectorLength, readNetwork } from './networks.js';
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
@@ -50,7 +51,7 @@ export interface LoadedBundle {
 /** The part of a bundle that the threads need: small numbers, and arrays in shared memory that travel by reference. */
 export interface ScoringBundle extends ImageScoring {
   model: SharedModel;
-  input: Size;
+  input: ModelInput;
   grid: Size;
   /** (M) */
   spacing: Float32Array;

@@ -1,12 +1,12 @@
 import { expectShape } from './shape.js';
 
 /** Corners [x, y] as fractions of an image's width and height. */
-export type Polygon = readonly (readonly [number, number])[];
+export type Polygon = [x: number, y: number][];
 
 /** The part of a camera's images that is inspected: inside any polygon of `roi` (all of it without one), outside those of `ignore`. */
 export interface Region {
-  roi: readonly Polygon[];
-  ignore: readonly Polygon[];
+  roi: Polygon[];
+  ignore: Polygon[];
 }
 
 /** (H, W): 1 where the centre of a pixel is inspected, else 0. */
@@ -53,13 +53,21 @@ export function coverUninspected(pixels: Uint8Array, mask: Uint8Array): void {
   for (let i = 0; i < mask.length; i++) if (mask[i] === 0) pixels.set(means, 3 * i);
 }
 
-/** (h, w): 1 for each patch of s × s pixels of which at least half are inspected, else 0. */
-export function inspectedPatches(mask: Uint8Array, h: number, w: number, s: number): Uint8Array {
+/**
+ * The patches (of h · w) of s × s pixels that are inspected: those of which at least half the pixels are, or, where a region is
+ * too narrow for any, those that have an inspected pixel.
+ *
+ * @param mask (h s, w s) @throws SHAPE_MISMATCH
+ */
+export function inspectedPatches(mask: Uint8Array, h: number, w: number, s: number): Int32Array {
   expectShape('mask', mask, { H: h * s, W: w * s });
   const counts = new Uint32Array(h * w);
   for (let i = 0; i < mask.length; i++) {
     const [y, x] = [Math.floor(i / (w * s)), i % (w * s)];
     counts[Math.floor(y / s) * w + Math.floor(x / s)]! += mask[i]!;
   }
-  return Uint8Array.from(counts, (count) => (2 * count >= s * s ? 1 : 0));
+  const withAtLeast = (pixels: number) =>
+    Int32Array.from([...counts.keys()].filter((patch) => counts[patch]! >= pixels));
+  const half = withAtLeast((s * s) / 2);
+  return half.length > 0 ? half : withAtLeast(1);
 }

@@ -74,6 +74,38 @@ export interface PatchValues {
   residualDistances?: Float32Array;
 }
 
+/** The values, `width` for each patch, of some patches. */
+export function select(values: Float32Array, patches: Int32Array, width = 1): Float32Array {
+  const selected = new Float32Array(patches.length * width);
+  for (const [row, patch] of patches.entries()) {
+    selected.set(values.subarray(patch * width, (patch + 1) * width), row * width);
+  }
+  return selected;
+}
+
+export const selectPositions = ({ means, scales }: PositionStatistics, patches: Int32Array): PositionStatistics => ({
+  means: select(means, patches),
+  scales: select(scales, patches),
+});
+
+/** The anomaly score of the inspected patches of an image. */
+export function partScore(values: PatchValues, scoring: ImageScoring, patches: Int32Array): number {
+  const { distances, projected, residualDistances } = values;
+  const { position, fusion, dims } = scoring;
+  return imageScore(
+    {
+      distances: select(distances, patches),
+      projected: select(projected, patches, dims),
+      ...(residualDistances && { residualDistances: select(residualDistances, patches) }),
+    },
+    {
+      ...scoring,
+      position: selectPositions(position, patches),
+      ...(fusion && { fusion: { ...fusion, position: selectPositions(fusion.position, patches) } }),
+    },
+  );
+}
+
 /** The anomaly score of an image. */
 export function imageScore({ distances, projected, residualDistances }: PatchValues, scoring: ImageScoring): number {
   const { score, position, fusion, topFraction } = scoring;

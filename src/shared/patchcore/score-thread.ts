@@ -3,16 +3,17 @@ import { Tensor } from 'onnxruntime-node';
 import { inThread } from '../compute.js';
 import type { Scored } from '../contracts.js';
 import { encodeFloat16 } from '../float16.js';
-import { decodeImage } from '../image.js';
 import type { ImageFormat } from '../image-format.js';
 import { createMapUpsampler, type MapUpsampler } from '../kernels/anomaly-map.js';
 import { boxOfRegion } from '../kernels/connected-region.js';
 import { maxScore } from '../kernels/image-score.js';
+import type { Region } from '../kernels/region-mask.js';
 import { severityOf } from '../kernels/severity.js';
 import type { ScoringBundle } from '../loaded-bundle.js';
+import { decodeInput, type InspectedPart, inspectedPart } from '../model-input.js';
 import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
-import { imageScore, mapValues, type PatchValues, patchDistanceOf } from './image-score.js';
+import { imageScore, mapValues, type PatchValues, partScore, patchDistanceOf, select } from './image-score.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
 import { patchStride, type Size } from './patch-vectors.js';
 
@@ -20,6 +21,8 @@ import { patchStride, type Size } from './patch-vectors.js';
 export interface ScoreInput {
   bytes: Uint8Array;
   bundle: ScoringBundle;
+  /** Of the camera; without one the bundle's own holds. */
+  region?: Region;
   maxImageBytes: number;
   maxLoadedBundles: number;
 }
@@ -41,12 +44,14 @@ export interface ScoreOutput {
 }
 
 export default inThread<ScoreInput, ScoreOutput>(
-  async ({ bytes, bundle, maxImageBytes, maxLoadedBundles }) => {
+  async ({ bytes, bundle, region, maxImageBytes, maxLoadedBundles }) => {
+    const input = region ? { ...bundle.input, region } : bundle.input;
     const session = await sessionOf(bundle.model, maxLoadedBundles);
     const startedAt = performance.now();
-    const { pixels, original, format } = await decodeImage(bytes, bundle.input, { maxImageBytes });
+    const { pixels, original, format } = await decodeInput(bytes, input, { maxImageBytes });
     const decodedAt = performance.now();
-    const { height, width } = bundle.input;
+    const { height, width } = input;
+    const part = inspectedPart(input);
     const results = await session.run({ pixels: new Tensor('uint8', pixels, [height, width, 3]) });
     const floats = (name: string) => results[name]!.data as Float32Array;
     const values: PatchValues = {
@@ -54,7 +59,7 @@ export default inThread<ScoreInput, ScoreOutput>(
       projected: floats('projected'),
       ...(bundle.fusion && { residualDistances: floats('residualDistances') }),
     };
-    const { anomalyMap, peakPatch, location } = locate(values.distances, bundle, original);
+    const { anomalyMap, peakPatch, location } = locate(values.distances, bundle, original, part);
     const vectorOf = (values: Float32Array, length: number) =>
       values.subarray(peakPatch * length, (peakPatch + 1) * length);
     const nearest = nearestRow(vectorOf(values.projected, bundle.dims), bundle);
@@ -64,7 +69,7 @@ export default inThread<ScoreInput, ScoreOutput>(
     };
     const timings = { decodeMs: decodedAt - startedAt, scoreMs: performance.now() - decodedAt };
     return {
-      measured: { ...judge(values, bundle), location, timings },
+      measured: { ...judge(values, bundle, part), location, timings },
       vectors,
       nearest,
       original,
@@ -78,22 +83,23 @@ export default inThread<ScoreInput, ScoreOutput>(
   ({ anomalyMap }) => [anomalyMap.buffer],
 );
 
-function judge(values: PatchValues, bundle: ScoringBundle) {
+function judge(values: PatchValues, bundle: ScoringBundle, part: InspectedPart | undefined) {
   const { median, threshold } = bundle;
-  const anomalyScore = imageScore(values, bundle);
+  const anomalyScore = part ? partScore(values, bundle, part.patches) : imageScore(values, bundle);
   return {
     verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
     anomalyScore,
     threshold,
     severity: severityOf(anomalyScore, median, threshold),
-    patchDistance: patchDistanceOf(values.distances),
+    patchDistance: patchDistanceOf(part ? select(values.distances, part.patches) : values.distances),
   };
 }
 
 /** The anomaly map, its peak and the region around the peak. */
-function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) {
+function locate(distances: Float32Array, bundle: ScoringBundle, original: Size, part: InspectedPart | undefined) {
   const { input, grid, score, position, mapQuantile } = bundle;
   const anomalyMap = upsamplerFor(bundle)(mapValues(distances, score, position));
+  if (part) calmOutside(anomalyMap, part.mask);
   const { score: largest, patch: peak } = maxScore(anomalyMap);
   const level = largest >= mapQuantile ? mapQuantile : largest / 2;
   const box = boxOfRegion(anomalyMap, input.height, input.width, level, peak);
@@ -103,6 +109,15 @@ function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) 
     peakPatch: Math.floor(y / patchStride) * grid.width + Math.floor(x / patchStride),
     location: { box: boxInOriginal(box, input, original), peak: pixelInOriginal([x, y], input, original) },
   };
+}
+
+/** Gives the map its lowest inspected value wherever nothing is inspected, in place. */
+function calmOutside(anomalyMap: Float32Array, mask: Uint8Array): void {
+  const lowest = anomalyMap.reduce(
+    (least, value, i) => (mask[i] ? Math.min(least, value) : least),
+    Number.POSITIVE_INFINITY,
+  );
+  for (let i = 0; i < mask.length; i++) if (!mask[i]) anomalyMap[i] = lowest;
 }
 
 const upsamplers = new Map<string, MapUpsampler>();

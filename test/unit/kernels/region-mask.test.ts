@@ -1,15 +1,19 @@
 import { expect, test } from 'vitest';
-import { coverUninspected, inspectedPatches, regionMask } from '../../../src/shared/kernels/region-mask.js';
+import {
+  coverUninspected,
+  inspectedPatches,
+  type Polygon,
+  regionMask,
+} from '../../../src/shared/kernels/region-mask.js';
 
 const rows = (mask: Uint8Array, W: number) =>
   Array.from({ length: mask.length / W }, (_, y) => mask.subarray(y * W, (y + 1) * W).join(''));
-const rectangle = (left: number, top: number, right: number, bottom: number) =>
-  [
-    [left, top],
-    [right, top],
-    [right, bottom],
-    [left, bottom],
-  ] as const;
+const rectangle = (left: number, top: number, right: number, bottom: number): Polygon => [
+  [left, top],
+  [right, top],
+  [right, bottom],
+  [left, bottom],
+];
 
 test('without polygons everything is inspected', () => {
   expect(rows(regionMask({ roi: [], ignore: [] }, 2, 3), 3)).toEqual(['111', '111']);
@@ -26,18 +30,18 @@ test('corners are fractions of width and height, in this order', () => {
 });
 
 test('a triangle, and an outline that crosses itself, by the even-odd rule', () => {
-  const triangle = [
+  const triangle: Polygon = [
     [0, 0],
     [1, 0],
     [0, 1],
-  ] as const;
+  ];
   expect(rows(regionMask({ roi: [triangle], ignore: [] }, 3, 3), 3)).toEqual(['110', '100', '000']);
-  const bowTie = [
+  const bowTie: Polygon = [
     [0, 0],
     [1, 1],
     [1, 0],
     [0, 1],
-  ] as const;
+  ];
   expect(rows(regionMask({ roi: [bowTie], ignore: [] }, 4, 8), 8)).toEqual([
     '10000001',
     '11100111',
@@ -52,7 +56,9 @@ test('what is not inspected takes the mean colour of what is', () => {
   expect([...pixels]).toEqual([10, 0, 100, 20, 0, 50, 15, 0, 75]);
 });
 
-test('a patch is inspected if half of its pixels are', () => {
-  const mask = Uint8Array.of(1, 1, 1, 0, 0, 0, 0, 0);
-  expect([...inspectedPatches(mask, 1, 2, 2)]).toEqual([1, 0]);
+test('a patch is inspected if half of its pixels are, in a narrow region if one is', () => {
+  const mask = Uint8Array.of(1, 1, 1, 0);
+  expect([...inspectedPatches(mask, 2, 2, 1)]).toEqual([0, 1, 2]);
+  expect([...inspectedPatches(Uint8Array.of(1, 1, 1, 0, 1, 0, 0, 0), 1, 2, 2)]).toEqual([0]);
+  expect([...inspectedPatches(Uint8Array.of(0, 0, 1, 0, 0, 0, 0, 0), 1, 2, 2)]).toEqual([1]);
 });
