@@ -1,7 +1,7 @@
 import { threadTask } from '../shared/compute.js';
 import { inspectedPart, type ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
-import { select, selectPositions } from '../shared/patchcore/image-score.js';
+import { isPositional, select, selectPositions } from '../shared/patchcore/image-score.js';
 import { gridOf } from '../shared/patchcore/patch-vectors.js';
 import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
@@ -66,8 +66,10 @@ export async function learn(training: Training, context: FitContext) {
     foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
   };
   const onBuilt = count('bank', folds + 1);
-  const reweighted = recipe.score === 'reweighted';
-  const banks = await buildBanks(images, { ...recipe, reweighted, folds, seed, compute, onBuilt });
+  const { bankRows, score } = recipe;
+  const spacing = recipe.spacing && isPositional(score);
+  const wanted = { bankRows, spacing, reweighted: score === 'reweighted' };
+  const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onBuilt });
   const secondTerm =
     subspaceProjection &&
     (await fitSecondTerm(

@@ -55,7 +55,7 @@ export interface MemoryBanks {
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
   { projected, others, patches, dims, foldOf }: ProjectedPatches,
-  { bankRows, folds, compute, onBuilt, ...options }: BankOptions,
+  { bankRows, spacing, reweighted, folds, seed, compute, onBuilt }: BankOptions,
 ): Promise<MemoryBanks> {
   const length = patches * dims;
   const images = projected.length / length;
@@ -66,8 +66,8 @@ export async function buildBanks(
     const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
     const rows = bankRows(chosenFrom.length * patches);
-    const task = { projected, patches, dims, images: chosenFrom, measured, rows, ...options };
-    const output = await compute.run(bankTask, task);
+    const chosen = { projected, patches, dims, images: chosenFrom, rows, seed };
+    const output = await compute.run(bankTask, { ...chosen, measured, spacing, reweighted });
     onBuilt();
     return output;
   };
@@ -80,6 +80,6 @@ export async function buildBanks(
       reweightedScores[image] = output.reweightedScores[index]!;
     });
   }
-  const { rows, spacing, sources } = whole!;
-  return { bank: { rows, spacing, sources }, distances, reweightedScores };
+  const { distances: _, reweightedScores: __, ...bank } = whole!;
+  return { bank, distances, reweightedScores };
 }

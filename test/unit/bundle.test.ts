@@ -54,8 +54,8 @@ test('a bundle is loaded as it was written', async () => {
   expect(loaded.bundle).toEqual(bundle);
   expectClose(loaded.scoring.rows, arrays.bank.data as Float32Array);
   expectClose(loaded.scoring.spacing, arrays.spacing.data as Float32Array);
-  expectClose(loaded.scoring.positionMeans, arrays['position-means'].data as Float32Array);
-  expectClose(loaded.scoring.positionScales, arrays['position-scales'].data as Float32Array);
+  expectClose(loaded.scoring.position.means, arrays['position-means'].data as Float32Array);
+  expectClose(loaded.scoring.position.scales, arrays['position-scales'].data as Float32Array);
   expectClose(loaded.sources, arrays.sources.data as Int32Array);
   expectClose(loaded.heldOutDistances, arrays['held-out-distances'].data as Float32Array);
   expectClose(loaded.classifier.weights, arrays['classifier-weights'].data as Float32Array);

@@ -4,6 +4,8 @@ import { buildBanks, foldsOf, noFold } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
 import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
+import { reweightedScore } from '../../../src/shared/kernels/image-score.js';
+import { nearestNeighbors } from '../../../src/shared/kernels/nearest-neighbors.js';
 import { createRandom, randomProjection } from '../../../src/shared/kernels/random.js';
 import { expectClose } from '../../helpers/arrays.js';
 
@@ -20,9 +22,18 @@ async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
   let built = 0;
   const onBuilt = () => built++;
-  const [training, others] = [shared.subarray(0, N * P * d), shared.subarray(N * P * d)];
+  const ofImage = (image: number) => shared.subarray(image * P * d, (image + 1) * P * d);
+  const training = shared.subarray(0, N * P * d);
+  const others = [N, N + 1, N + 2].map(ofImage);
   const data = { projected: training, others, patches: P, dims: d, foldOf };
-  const banks = await buildBanks(data, { ...settings, rows, compute, onBuilt });
+  const banks = await buildBanks(data, {
+    ...settings,
+    bankRows: () => rows,
+    spacing: true,
+    reweighted: false,
+    compute,
+    onBuilt,
+  });
   await compute.close();
   expect(built).toBe(6);
   return banks;
@@ -109,4 +120,31 @@ test('a bank that may hold all patches holds all', async () => {
     Int32Array.from({ length: N * P }, (_, place) => place),
   );
   expectClose(bank.spacing, new Float32Array(N * P).fill(1));
+});
+
+test('each bank may have a share of its patches, and plain distances', async () => {
+  const compute = createCompute({ threads: 2 });
+  const data = {
+    projected: shared.subarray(0, N * P * d),
+    others: [],
+    patches: P,
+    dims: d,
+    foldOf: foldOf.slice(0, N),
+  };
+  const bankRows = (patches: number) => patches / 10;
+  const options = { ...settings, bankRows, spacing: false, reweighted: true, compute, onBuilt() {} };
+  const { bank, distances, reweightedScores } = await buildBanks(data, options);
+  await compute.close();
+  expect(bank.spacing).toEqual(new Float32Array((N * P) / 10).fill(1));
+
+  const heldOut = foldOf.indexOf(0);
+  const learned = Array.from({ length: N }, (_, image) => image).filter((image) => foldOf[image] !== 0);
+  const rows = rowsOf(plainSources(learned, (learned.length * P) / 10));
+  const vectors = projected.subarray(heldOut * P * d, (heldOut + 1) * P * d);
+  const { distance } = nearestNeighbors(vectors, rows, d, 1);
+  const found = distances.subarray(heldOut * P, (heldOut + 1) * P);
+  expectClose(found, distance, { atol: 1e-3 });
+  const worst = distance.indexOf(Math.max(...distance));
+  const { score } = reweightedScore(vectors.subarray(worst * d, (worst + 1) * d), rows, d, 9);
+  expectClose([reweightedScores[heldOut]!], [score], { rtol: 1e-6 });
 });

@@ -2,15 +2,11 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import { resizeBilinear } from '../../../src/shared/kernels/resize.js';
-import { type NetworkKind, patchVectorLength, readNetwork } from '../../../src/shared/networks.js';
+import { bankLayers, type NetworkKind, patchVectorLength, readNetwork } from '../../../src/shared/networks.js';
 import { type GraphProto, readModel, writeModel } from '../../../src/shared/onnx/model.js';
 import { createSession } from '../../../src/shared/onnx/session.js';
-import {
-  composePatchGraph,
-  composeScoreGraph,
-  composeSearchGraph,
-  gridOf,
-} from '../../../src/shared/patchcore/score-graph.js';
+import { gridOf } from '../../../src/shared/patchcore/patch-vectors.js';
+import { composePatchGraph, composeScoreGraph, composeSearchGraph } from '../../../src/shared/patchcore/score-graph.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
 
 // H, W: model input; h, w: the stride-16 grid; P patches, C channels of a raw vector, d dimensions, M bank rows.
@@ -20,6 +16,7 @@ const { height: h, width: w } = gridOf(input);
 const P = h * w;
 const C = patchVectorLength;
 const d = 12;
+const form = { layers: bankLayers, neighbourhood: 'inside' } as const;
 
 const random = createRandom(5);
 const normals = (count: number, scale = 1) => float32(count, () => random.normal() * scale);
@@ -71,7 +68,7 @@ describe.each(['int8', 'float'] as const)('with the %s network', (kind) => {
   // 4,500 rows are searched in three blocks of unequal size
   test.each([1, 7, 4500])('distances to %i rows are those of a float64 search over the raw vectors', async (M) => {
     const bank = { rows: normals(M * d), spacing: float32(M, () => 0.5 + random.uniform()), dims: d };
-    const session = await createSession(writeModel(composeScoreGraph(network, input, projection, bank)));
+    const session = await createSession(writeModel(composeScoreGraph(network, input, { ...form, projection, bank })));
     const { raw, projected, distances } = await runOnPixels(session);
     const y = project(raw!);
     expectClose(projected!, y, { atol: 1e-4 }, 'projected');
@@ -79,11 +76,12 @@ describe.each(['int8', 'float'] as const)('with the %s network', (kind) => {
   });
 
   test('a patch whose vector is in the bank has distance 0, every other patch has not', async () => {
-    const patchSession = await createSession(writeModel(composePatchGraph(network, input)));
+    const patchSession = await createSession(writeModel(composePatchGraph(network, input, form)));
     const { raw } = await runOnPixels(patchSession);
     const [inside, outside] = [7, 8];
     const rows = Float32Array.from(project(raw!).subarray(inside * d, (inside + 1) * d));
-    const graph = composeScoreGraph(network, input, projection, { rows, spacing: Float32Array.of(1), dims: d });
+    const bank = { rows, spacing: Float32Array.of(1), dims: d };
+    const graph = composeScoreGraph(network, input, { ...form, projection, bank });
     const { distances } = await runOnPixels(await createSession(writeModel(graph)));
     expect(distances![inside]).toBeLessThan(5e-3); // |y|² - 2ym + |m|² leaves the rounding of |y|², about 10
     expect(distances![outside]).toBeGreaterThan(0.05);
@@ -91,7 +89,7 @@ describe.each(['int8', 'float'] as const)('with the %s network', (kind) => {
 
   test('sums and products over the patches are those of the raw vectors', async () => {
     const { raw, sums, products } = await runOnPixels(
-      await createSession(writeModel(composePatchGraph(network, input))),
+      await createSession(writeModel(composePatchGraph(network, input, form))),
     );
     const [expectedSums, expectedProducts] = [new Float64Array(C), new Float64Array(C * C)];
     for (let p = 0; p < P; p++) {
@@ -142,14 +140,14 @@ test('raw vectors are the averaged levels of the standardised image, joined on t
     if (c < 120) return neighbourhoodMean(planeOf('stride16', c, P), h, w);
     return resizeBilinear(neighbourhoodMean(planeOf('stride32', c - 120, P / 4), h / 2, w / 2), h / 2, w / 2, h, w);
   });
-  const session = await createSession(writeModel(composePatchGraph(await networkOf('float'), input)));
+  const session = await createSession(writeModel(composePatchGraph(await networkOf('float'), input, form)));
   const { raw } = await runOnPixels(session, dark);
   const expected = float32(P * C, (i) => planes[i % C]![Math.floor(i / C)]!);
   expectClose(raw!, expected, { atol: 2e-4 }, 'raw');
 });
 
 test('an image of one colour has finite vectors', async () => {
-  const session = await createSession(writeModel(composePatchGraph(await networkOf('int8'), input)));
+  const session = await createSession(writeModel(composePatchGraph(await networkOf('int8'), input, form)));
   const { raw } = await runOnPixels(session, new Uint8Array(H * W * 3).fill(77));
   expect(raw!.every(Number.isFinite)).toBe(true);
 });

@@ -1,0 +1,170 @@
+import { Matrix, solve } from 'ml-matrix';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { foldsOf } from '../../../src/fit/memory-banks.js';
+import { fitSecondTerm, type SecondTerm, secondTermTasks } from '../../../src/fit/second-term.js';
+import { createCompute, shareFloats } from '../../../src/shared/compute.js';
+import { createRandom } from '../../../src/shared/kernels/random.js';
+import { expectClose, float32 } from '../../helpers/arrays.js';
+
+// N images of P patches with d dimensions, K = P·d; they differ in two ways and by noise.
+const [N, P, d, folds, seed] = [14, 6, 4, 4, 5];
+const K = P * d;
+const random = createRandom(111);
+const usual = float32(K, () => 5 + random.normal());
+const ways = [0, 1].map(() => float32(K, random.normal));
+const images = Array.from({ length: N }, () => {
+  const [a, b] = [3 * random.normal(), random.normal()];
+  return float32(K, (k) => usual[k]! + a * ways[0]![k]! + b * ways[1]![k]! + 0.2 * random.normal());
+});
+const projection = { matrix: float32(d, random.normal), bias: float32(d, random.normal) };
+const foldOf = foldsOf(N, folds, seed);
+
+async function learn(threads: number, vectors = images): Promise<{ term: SecondTerm; fitted: number }> {
+  const compute = createCompute({ threads });
+  let fitted = 0;
+  const onFitted = () => fitted++;
+  const input = {
+    vectors: shareFloats(Float32Array.from(vectors.flatMap((image) => [...image]))),
+    projection,
+    patches: P,
+    foldOf,
+    folds,
+  };
+  const term = await fitSecondTerm(input, { seed, compute, onFitted });
+  await compute.close();
+  return { term, fitted };
+}
+
+type Row = ArrayLike<number>;
+const meanOf = (rows: Row[]) =>
+  Float64Array.from(rows[0]!, (_, k) => rows.reduce((sum, row) => sum + row[k]! / rows.length, 0));
+const minus = (a: Row, b: Row) => Float64Array.from(a, (value, k) => value - b[k]!);
+
+/** With every direction kept, what is taken away is Xᵀ (XXᵀ + λ I)⁻¹ X v: no eigenvectors are needed. */
+function plainResidual(learned: Row[]): (image: Row) => Float64Array {
+  const mean = meanOf(learned);
+  const X = new Matrix(learned.map((image) => [...minus(image, mean)]));
+  const G = X.mmul(X.transpose());
+  const ridge = Matrix.eye(learned.length).mul((0.03 * G.trace()) / learned.length);
+  return (image) => {
+    const v = Matrix.columnVector([...minus(image, mean)]);
+    const taken = X.transpose().mmul(solve(Matrix.add(G, ridge), X.mmul(v)));
+    return Float64Array.from(Matrix.sub(v, taken).to1DArray());
+  };
+}
+
+/** μ (K) and, at each position, C⁻¹. */
+function plainStatistics(residuals: Row[]) {
+  const n = residuals.length;
+  const overall = Array.from(
+    { length: d },
+    (_, i) =>
+      residuals.reduce(
+        (sum, row) => sum + Array.from(row).reduce((part, value, k) => part + (k % d === i ? value : 0), 0),
+        0,
+      ) /
+      (n * P),
+  );
+  const means = meanOf(residuals).map((mean, k) => (n * mean + 10 * overall[k % d]!) / (n + 10));
+  const scatters = Array.from({ length: P }, (_, p) => {
+    const rows = new Matrix(residuals.map((row) => [...minus(row, means).subarray(p * d, (p + 1) * d)]));
+    return rows.transpose().mmul(rows);
+  });
+  const pooled = scatters.reduce((sum, scatter) => Matrix.add(sum, scatter), Matrix.zeros(d, d)).div(n * P);
+  const ridge = Matrix.eye(d).mul((0.02 * pooled.trace()) / d);
+  const inverses = scatters.map((scatter) =>
+    solve(Matrix.add(Matrix.add(scatter, Matrix.mul(pooled, 100)).div(n + 100), ridge), Matrix.eye(d)),
+  );
+  return { means, inverses };
+}
+
+function plainDistances(residual: Row, { means, inverses }: ReturnType<typeof plainStatistics>): Float64Array {
+  const centred = minus(residual, means);
+  return Float64Array.from(inverses, (inverse, p) => {
+    const x = Matrix.columnVector([...centred.subarray(p * d, (p + 1) * d)]);
+    return Math.sqrt(x.transpose().mmul(inverse.mmul(x)).get(0, 0));
+  });
+}
+
+const outside = (fold: number) => (_: unknown, image: number) => foldOf[image] !== fold;
+
+describe('the second term', () => {
+  let term: SecondTerm;
+  let residuals: Row[];
+  beforeAll(async () => {
+    const result = await learn(2);
+    term = result.term;
+    expect(result.fitted).toBe(secondTermTasks(folds));
+    residuals = images.map((image, n) => plainResidual(images.filter(outside(foldOf[n]!)))(image));
+  });
+
+  test('measures each image by a model that has not seen it', () => {
+    const expected = images.map((_, n) => {
+      const fold = foldOf[n]!;
+      return plainDistances(residuals[n]!, plainStatistics(residuals.filter(outside(fold))));
+    });
+    expectClose(term.heldOut, Float64Array.from(expected.flatMap((row) => [...row])), { rtol: 2e-3 });
+  });
+
+  test('leaves a model of all images, by the statistics of held-out residuals', () => {
+    const { offset, means, whitening } = term.model;
+    const mean = meanOf(images);
+    expectClose(
+      offset,
+      mean.map((value, k) => projection.bias[k % d]! - value),
+      { atol: 1e-4 },
+      'offset',
+    );
+    const statistics = plainStatistics(residuals);
+    expectClose(means, statistics.means, { atol: 1e-3 }, 'means');
+    // L⁻ᵀ L⁻¹ = C⁻¹
+    for (let p = 0; p < P; p++) {
+      const factor = new Matrix(
+        Array.from({ length: d }, (_, i) => [...whitening.subarray((p * d + i) * d, (p * d + i + 1) * d)]),
+      );
+      const inverse = factor.mmul(factor.transpose());
+      expectClose(
+        inverse.to1DArray(),
+        statistics.inverses[p]!.to1DArray(),
+        { atol: 0.05, rtol: 0.01 },
+        `position ${p}`,
+      );
+    }
+  });
+
+  test('has directions of length 1 that are at right angles, each with its largest entry positive', () => {
+    const { components, scales, shrinkage } = term.model;
+    const r = scales.length;
+    expect(r).toBe(N - 1);
+    const rows = Array.from({ length: r }, (_, i) =>
+      Float64Array.from(components.subarray(i * K, (i + 1) * K), (step) => step * scales[i]!),
+    );
+    for (let i = 0; i < r; i++) {
+      for (let j = 0; j < r; j++) {
+        const product = rows[i]!.reduce((sum, value, k) => sum + value * rows[j]![k]!, 0);
+        expect(Math.abs(product - Number(i === j))).toBeLessThan(0.03);
+      }
+    }
+    expect([...shrinkage]).toEqual([...shrinkage].sort((a, b) => b - a));
+    expect(shrinkage[0]).toBeGreaterThan(0.99);
+    expect(shrinkage.at(-1)).toBeLessThan(0.5);
+  });
+
+  test('is the same to the bit again, and with one thread', async () => {
+    for (const threads of [1, 2]) {
+      const { term: again } = await learn(threads);
+      expect(again.heldOut).toEqual(term.heldOut);
+      expect(again.model).toEqual(term.model);
+    }
+  });
+});
+
+test('images that are all alike have finite distances', async () => {
+  const { term } = await learn(
+    2,
+    images.map(() => images[0]!),
+  );
+  expectClose(term.heldOut, new Float32Array(N * P));
+  expect(term.model.whitening.every(Number.isFinite)).toBe(true);
+  expect(term.model.shrinkage).toEqual(Float32Array.of(0));
+});
