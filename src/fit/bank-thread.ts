@@ -4,7 +4,7 @@ import { createRandom, randomProjection } from '../shared/kernels/random.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import { writeModel } from '../shared/onnx/model.js';
 import { createSession } from '../shared/onnx/session.js';
-import { type Bank, composeSearchGraph } from '../shared/patchcore/score-graph.js';
+import { type Bank, composeSearchGraph } from '../shared/patchcore/search-graph.js';
 import { selectCoreset, snapToGrid } from './coreset.js';
 import { spacingOf } from './spacing.js';
 

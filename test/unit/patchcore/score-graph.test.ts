@@ -5,12 +5,8 @@ import { resizeBilinear } from '../../../src/shared/kernels/resize.js';
 import { type NetworkKind, patchVectorLength, readNetwork } from '../../../src/shared/networks.js';
 import { type GraphProto, readModel, writeModel } from '../../../src/shared/onnx/model.js';
 import { createSession } from '../../../src/shared/onnx/session.js';
-import {
-  composePatchGraph,
-  composeScoreGraph,
-  composeSearchGraph,
-  gridOf,
-} from '../../../src/shared/patchcore/score-graph.js';
+import { composePatchGraph, composeScoreGraph, gridOf } from '../../../src/shared/patchcore/score-graph.js';
+import { composeSearchGraph } from '../../../src/shared/patchcore/search-graph.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
 
 // H, W: model input; h, w: the stride-16 grid; P patches, C channels of a raw vector, d dimensions, M bank rows.
