@@ -5,7 +5,8 @@ import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import { writeModel } from '../shared/onnx/model.js';
 import { createSession } from '../shared/onnx/session.js';
 import { type Bank, composeSearchGraph } from '../shared/patchcore/search-graph.js';
-import { selectCoreset, snapToGrid } from './coreset.js';
+import { selectCoreset } from './coreset.js';
+import { snapToGrid } from './grid-distances.js';
 import { spacingOf } from './spacing.js';
 
 /** Builds a memory bank from some training images and measures others against it. N images, P patches, d dimensions. */
@@ -69,7 +70,7 @@ async function selectSources({ projected, patches, dims, images, rows, seed }: B
   await session.release();
   snapToGrid(points, selectionDims);
   const starts = random.permutation(count).slice(0, startRows);
-  const chosen = await selectCoreset(points, selectionDims, rows, [...starts]);
+  const chosen = await selectCoreset(points, selectionDims, rows, { rows: [...starts] });
   return chosen.map(sourceOf);
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { selectCoreset, snapToGrid } from '../../../src/fit/coreset.js';
+import { selectCoreset } from '../../../src/fit/coreset.js';
+import { snapToGrid } from '../../../src/fit/grid-distances.js';
 import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
 import { createRandom, type Random } from '../../../src/shared/kernels/random.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
@@ -32,7 +33,7 @@ test.each(Object.entries(kinds))('takes the very rows of the plain algorithm: %s
     snapToGrid(rows, dims);
     const starts = [...random.permutation(count).subarray(0, 1 + random.integer(4))];
     const wanted = starts.length + random.integer(count - starts.length + 1);
-    const taken = await selectCoreset(rows, dims, wanted, starts);
+    const taken = await selectCoreset(rows, dims, wanted, { rows: starts });
     expectClose(taken, plainly(rows, dims, wanted, starts), {}, `set ${set}: ${wanted} of ${count} × ${dims}`);
   }
 });
@@ -42,7 +43,10 @@ test('takes the very rows of the plain algorithm over several blocks and chunks'
   const random = createRandom(12);
   const rows = float32(count * dims, (i) => random.normal() / (1 + (i % dims)));
   snapToGrid(rows, dims);
-  expectClose(await selectCoreset(rows, dims, wanted, [4, 2]), greedyCoreset(rows, dims, wanted, [4, 2]).index);
+  expectClose(
+    await selectCoreset(rows, dims, wanted, { rows: [4, 2] }),
+    greedyCoreset(rows, dims, wanted, [4, 2]).index,
+  );
 });
 
 test('a row outside the block that is as far as the best inside comes first where it lies lower', async () => {
@@ -56,20 +60,20 @@ test('a row outside the block that is as far as the best inside comes first wher
   ];
   const rows = Float32Array.from([start, ...Array(2046).fill(crowd), outside, far, farthest].flat());
   expectClose(greedyCoreset(rows, 2, 4, [0]).index, [0, 2049, 2047, 2048]);
-  expectClose(await selectCoreset(rows, 2, 4, [0]), [0, 2049, 2047, 2048]);
+  expectClose(await selectCoreset(rows, 2, 4, { rows: [0] }), [0, 2049, 2047, 2048]);
 });
 
 test('more rows as far as each other than a block holds are taken in their order', async () => {
   const [count, dims] = [5000, 2];
   const rows = float32(count * dims, (i) => (i < dims ? 0 : 1000)); // row 0 apart from 4,999 copies of another
-  expectClose(await selectCoreset(rows, dims, 10, [0]), [0, 1]);
+  expectClose(await selectCoreset(rows, dims, 10, { rows: [0] }), [0, 1]);
   const onCircle = float32(count * dims, (i) => (i < dims ? 0 : [1000, 0, 0, 1000, -1000, 0, 0, -1000][i % 8]!));
-  expectClose(await selectCoreset(onCircle, dims, 10, [0]), greedyCoreset(onCircle, dims, 5, [0]).index);
+  expectClose(await selectCoreset(onCircle, dims, 10, { rows: [0] }), greedyCoreset(onCircle, dims, 5, [0]).index);
 });
 
 test('ends with the start rows where no more are wanted', async () => {
   const rows = float32(40, (i) => i);
-  expectClose(await selectCoreset(rows, 2, 3, [7, 1, 5]), [7, 1, 5]);
+  expectClose(await selectCoreset(rows, 2, 3, { rows: [7, 1, 5] }), [7, 1, 5]);
 });
 
 test('the grid keeps whole numbers whose distances float32 holds exactly', () => {

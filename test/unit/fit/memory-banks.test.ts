@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { snapToGrid } from '../../../src/fit/coreset.js';
+import { snapToGrid } from '../../../src/fit/grid-distances.js';
 import { buildBanks, foldsOf, noFold } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
