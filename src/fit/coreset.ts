@@ -1,3 +1,4 @@
+import type { CoresetStart } from '../shared/kernels/greedy-coreset.js';
 import { createFarthestQueue, type FarthestQueue, nextFloat } from './farthest-queue.js';
 import { createGridDistances, type GridDistances } from './grid-distances.js';
 
@@ -7,13 +8,6 @@ const roundRows = 4096;
 const blockRows = 2048;
 /** Rows taken that others are measured against at a time. */
 const pageRows = 256;
-
-/**
- * What the first distances are. `rows`: these are taken first, in their order. `meanDistanceTo`: each row's mean distance to
- * these, none of which is taken (the sampler of patchcore-inspection, the authors' program); rounded to float32, so that equal
- * means stay equal in whatever order they are summed.
- */
-export type CoresetStart = { rows: readonly number[] } | { meanDistanceTo: readonly number[] };
 
 /** A selection under way. n rows. */
 interface Selection {

@@ -46,7 +46,7 @@ function plainSources(images: number[], rows: number): number[] {
   });
   snapToGrid(points, 64);
   const starts = [...generator.permutation(places.length).subarray(0, 10)];
-  return [...greedyCoreset(points, 64, rows, starts).index].map((index) => places[index]!);
+  return [...greedyCoreset(points, 64, rows, { rows: starts }).index].map((index) => places[index]!);
 }
 
 /** Distances of some images to the bank of the training images that are not left out. */
