@@ -85,14 +85,17 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   return bundle;
 }
 
-type Count = (phase: FitPhase, total: number) => () => void;
+type Count = (phase: FitPhase, total: number) => (steps?: number) => void;
 
-/** Starts a phase of `total` steps; each call of what it returns is a step done. */
+/** Starts a phase of `total` steps; each call of what it returns is one or more steps done. */
 function progressCounter(progress: FitOptions['progress']): Count {
   return (phase, total) => {
     let done = 0;
     progress?.({ phase, done, total });
-    return () => progress?.({ phase, done: ++done, total });
+    return (steps = 1) => {
+      done += steps;
+      progress?.({ phase, done, total });
+    };
   };
 }
 
@@ -123,8 +126,8 @@ async function learn(training: Training, options: FitOptions, count: Count) {
 
   const measuredIn = [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)];
   const data = { projected, others, patches, dims: bankDims, foldOf: measuredIn };
-  const onBuilt = count('bank', settings.folds + 1);
-  const { bank, distances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onBuilt });
+  const onChosen = count('bank', bankRows * (settings.folds + 1));
+  const { bank, distances } = await buildBanks(data, { ...settings, rows: bankRows, seed, compute, onChosen });
   const heldOutDistances = distances.slice(0, foldOf.length * patches);
   const statistics = positionStatistics(heldOutDistances, grid);
   const calibration = calibrate(heldOutDistances, statistics, input, grid, settings);

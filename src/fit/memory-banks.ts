@@ -36,8 +36,12 @@ export interface BankOptions {
   folds: number;
   seed: number;
   compute: Compute;
-  onBuilt(): void;
+  /** Told now and then how many more rows are chosen: in the end `rows` for each bank. */
+  onChosen(rows: number): void;
 }
+
+/** How often progress is told. */
+const progressIntervalMs = 200;
 
 export interface MemoryBanks {
   /** Of all training images. */
@@ -49,7 +53,7 @@ export interface MemoryBanks {
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
   { projected, others, patches, dims, foldOf }: ProjectedPatches,
-  { rows, folds, seed, compute, onBuilt }: BankOptions,
+  { rows, folds, seed, compute, onChosen }: BankOptions,
 ): Promise<MemoryBanks> {
   const length = patches * dims;
   const images = projected.length / length;
@@ -58,14 +62,16 @@ export async function buildBanks(
       ? projected.subarray(image * length, (image + 1) * length)
       : others.subarray((image - images) * length, (image - images + 1) * length);
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
-  const build = async (fold: number) => {
+  const taken = new Int32Array(new SharedArrayBuffer((folds + 1) * Int32Array.BYTES_PER_ELEMENT));
+  const build = (fold: number, bank: number) => {
     const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
-    const output = await compute.run(bankTask, { projected, patches, dims, images: chosenFrom, measured, rows, seed });
-    onBuilt();
-    return output;
+    const ofBank = taken.subarray(bank, bank + 1);
+    const input = { projected, patches, dims, images: chosenFrom, measured, rows, seed, taken: ofBank };
+    return compute.run(bankTask, input);
   };
-  const [whole, ...ofFolds] = await Promise.all([noFold, ...Array(folds).keys()].map(build));
+  const banks = [noFold, ...Array(folds).keys()].map(build);
+  const [whole, ...ofFolds] = await watching(taken, onChosen, Promise.all(banks));
   const distances = new Float32Array(foldOf.length * patches);
   for (const [fold, output] of [[noFold, whole!] as const, ...ofFolds.entries()]) {
     measuredIn(fold).forEach((image, index) => {
@@ -74,4 +80,22 @@ export async function buildBanks(
   }
   const { distances: _, ...bank } = whole!;
   return { bank, distances };
+}
+
+/** Tells by how much the sum of some counts in shared memory grows until the work is done. */
+async function watching<T>(counts: Int32Array, onGrown: (by: number) => void, work: Promise<T>): Promise<T> {
+  let told = 0;
+  const tell = () => {
+    const sum = counts.reduce((total, count) => total + count, 0);
+    if (sum > told) onGrown(sum - told);
+    told = sum;
+  };
+  const timer = setInterval(tell, progressIntervalMs);
+  try {
+    const result = await work;
+    tell();
+    return result;
+  } finally {
+    clearInterval(timer);
+  }
 }

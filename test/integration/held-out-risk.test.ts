@@ -54,7 +54,7 @@ async function simulate() {
   /** With the banks that measure good plates and defects. */
   return async (bankOf: number[]): Promise<{ samples: DefectSamples; unseenFeatures: Float64Array }> => {
     const data = { projected, others: measured, patches, dims, foldOf: [...bankOf, ...Array(unseen).fill(noFold)] };
-    const { distances } = await buildBanks(data, { rows: 3000, folds: 5, seed, compute, onBuilt() {} });
+    const { distances } = await buildBanks(data, { rows: 3000, folds: 5, seed, compute, onChosen() {} });
     const ofSamples = distances.slice(0, bankOf.length * patches);
     const ofUnseen = distances.slice(bankOf.length * patches);
     const nothing = { raw: [], embeddings: [], appearances: [] };

@@ -18,13 +18,16 @@ const foldOf = [...foldsOf(N, settings.folds, settings.seed), 2, noFold, 2];
 
 async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
-  let built = 0;
-  const onBuilt = () => built++;
+  let chosen = 0;
+  const onChosen = (more: number) => {
+    expect(more).toBeGreaterThan(0);
+    chosen += more;
+  };
   const [training, others] = [shared.subarray(0, N * P * d), shared.subarray(N * P * d)];
   const data = { projected: training, others, patches: P, dims: d, foldOf };
-  const banks = await buildBanks(data, { ...settings, rows, compute, onBuilt });
+  const banks = await buildBanks(data, { ...settings, rows, compute, onChosen });
   await compute.close();
-  expect(built).toBe(6);
+  expect(chosen).toBe(6 * rows);
   return banks;
 }
 
