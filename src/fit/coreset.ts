@@ -3,11 +3,11 @@ import { createFarthestQueue, type FarthestQueue, nextFloat } from './farthest-q
 import { createGridDistances, type GridDistances } from './grid-distances.js';
 
 /** Farthest rows measured in one round. */
-const roundRows = 4096;
+const roundRows = 2048;
 /** Rows that one round picks among, by the distances between them. */
-const blockRows = 2048;
+const blockRows = 1024;
 /** Rows taken that others are measured against at a time. */
-const pageRows = 256;
+const pageRows = 512;
 
 /** A selection under way. n rows. */
 interface Selection {

@@ -69,7 +69,7 @@ test('takes the very rows of the plain algorithm over several blocks and chunks'
 });
 
 test('a row outside the block that is as far as the best inside comes first where it lies lower', async () => {
-  // Rows 1 to 2046, `far` and `farthest` are the block. Once `farthest` is taken, `far` is as far as `outside`.
+  // The block holds `farthest`, `far` and part of the crowd. Once `farthest` is taken, `far` is as far as `outside`.
   const [start, crowd, outside, far, farthest] = [
     [0, 0],
     [48, 14],
