@@ -90,13 +90,16 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   return bundle;
 }
 
-export type Count = (phase: FitPhase, total: number) => () => void;
+export type Count = (phase: FitPhase, total: number) => (steps?: number) => void;
 
-/** Starts a phase of `total` steps; each call of what it returns is a step done. */
+/** Starts a phase of `total` steps; each call of what it returns is one or more steps done. */
 function progressCounter(progress: FitOptions['progress']): Count {
   return (phase, total) => {
     let done = 0;
     progress?.({ phase, done, total });
-    return () => progress?.({ phase, done: ++done, total });
+    return (steps = 1) => {
+      done += steps;
+      progress?.({ phase, done, total });
+    };
   };
 }

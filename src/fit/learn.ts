@@ -65,11 +65,17 @@ export async function learn(training: Training, context: FitContext) {
     ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
     foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
   };
-  const onBuilt = count('bank', folds + 1);
+  const rowsOfBanks = [noFold, ...Array(folds).keys()].map((fold) =>
+    recipe.bankRows(foldOf.reduce((sum, of) => sum + Number(of !== fold), 0) * patches),
+  );
+  const onChosen = count(
+    'bank',
+    rowsOfBanks.reduce((sum, rows) => sum + rows),
+  );
   const { bankRows, score } = recipe;
   const spacing = recipe.spacing && isPositional(score);
   const wanted = { bankRows, spacing, reweighted: score === 'reweighted' };
-  const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onBuilt });
+  const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onChosen });
   const secondTerm =
     subspaceProjection &&
     (await fitSecondTerm(

@@ -40,8 +40,12 @@ export interface BankOptions {
   folds: number;
   seed: number;
   compute: Compute;
-  onBuilt(): void;
+  /** Told now and then how many more rows are chosen: in the end `rows` for each bank. */
+  onChosen(rows: number): void;
 }
+
+/** How often progress is told. */
+const progressIntervalMs = 200;
 
 export interface MemoryBanks {
   /** Of all training images. */
@@ -55,23 +59,23 @@ export interface MemoryBanks {
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
   { projected, others, patches, dims, foldOf }: ProjectedPatches,
-  { bankRows, spacing, reweighted, folds, seed, compute, onBuilt }: BankOptions,
+  { bankRows, spacing, reweighted, folds, seed, compute, onChosen }: BankOptions,
 ): Promise<MemoryBanks> {
   const length = patches * dims;
   const images = projected.length / length;
   const vectorsOf = (image: number) =>
     image < images ? projected.subarray(image * length, (image + 1) * length) : others[image - images]!;
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
-  const build = async (fold: number) => {
+  const taken = new Int32Array(new SharedArrayBuffer((folds + 1) * Int32Array.BYTES_PER_ELEMENT));
+  const build = (fold: number, bank: number) => {
     const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
     const rows = bankRows(chosenFrom.length * patches);
-    const chosen = { projected, patches, dims, images: chosenFrom, rows, seed };
-    const output = await compute.run(bankTask, { ...chosen, measured, spacing, reweighted });
-    onBuilt();
-    return output;
+    const chosen = { projected, patches, dims, images: chosenFrom, rows, seed, taken: taken.subarray(bank, bank + 1) };
+    return compute.run(bankTask, { ...chosen, measured, spacing, reweighted });
   };
-  const [whole, ...ofFolds] = await Promise.all([noFold, ...Array(folds).keys()].map(build));
+  const banks = [noFold, ...Array(folds).keys()].map(build);
+  const [whole, ...ofFolds] = await watching(taken, onChosen, Promise.all(banks));
   const distances = new Float32Array(foldOf.length * patches);
   const reweightedScores = new Float64Array(foldOf.length);
   for (const [fold, output] of [[noFold, whole!] as const, ...ofFolds.entries()]) {
@@ -82,4 +86,22 @@ export async function buildBanks(
   }
   const { distances: _, reweightedScores: __, ...bank } = whole!;
   return { bank, distances, reweightedScores };
+}
+
+/** Tells by how much the sum of some counts in shared memory grows until the work is done. */
+async function watching<T>(counts: Int32Array, onGrown: (by: number) => void, work: Promise<T>): Promise<T> {
+  let told = 0;
+  const tell = () => {
+    const sum = counts.reduce((total, count) => total + count, 0);
+    if (sum > told) onGrown(sum - told);
+    told = sum;
+  };
+  const timer = setInterval(tell, progressIntervalMs);
+  try {
+    const result = await work;
+    tell();
+    return result;
+  } finally {
+    clearInterval(timer);
+  }
 }

@@ -20,6 +20,7 @@ export function madeUpDraft(changes: Partial<BundleDraft> = {}): BundleDraft {
     seed: 0,
     network: { kind: 'int8', featureError: null, ...networks.int8 },
     input: { height: 64, width: 96 },
+    tiles: { rows: 1, columns: 1 },
     aspect: 1.5,
     grid: { height: 4, width: 6 },
     layers: ['stride16', 'stride32'],

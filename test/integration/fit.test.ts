@@ -103,7 +103,10 @@ describe('fit', () => {
     ]);
     for (const { phase } of reports) {
       const ofPhase = reports.filter((report) => report.phase === phase);
-      expect(ofPhase.map(({ done }) => done)).toEqual(ofPhase.map((_, done) => done));
+      const steps = ofPhase.slice(1).map(({ done }, index) => done - ofPhase[index]!.done);
+      expect(ofPhase[0]!.done).toBe(0);
+      expect(Math.min(...steps)).toBeGreaterThan(0);
+      if (phase !== 'bank') expect(Math.max(...steps)).toBe(1); // bank rows are counted a few times a second
       expect(ofPhase.at(-1)!.done).toBe(ofPhase[0]!.total);
     }
   });

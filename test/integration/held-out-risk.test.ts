@@ -63,7 +63,7 @@ async function simulate() {
   /** With the banks that measure good plates and defects. */
   return async (bankOf: number[]): Promise<{ samples: DefectSamples; unseenFeatures: Float64Array }> => {
     const data = { projected, others: measured, patches, dims, foldOf: [...bankOf, ...Array(unseen).fill(noFold)] };
-    const options = { bankRows: () => 3000, spacing: true, reweighted: false, folds: 5, seed, compute, onBuilt() {} };
+    const options = { bankRows: () => 3000, spacing: true, reweighted: false, folds: 5, seed, compute, onChosen() {} };
     const { distances } = await buildBanks(data, options);
     const ofSamples = distances.slice(0, bankOf.length * patches);
     const ofUnseen = distances.slice(bankOf.length * patches);

@@ -15,6 +15,7 @@ import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
 import { imageScore, mapValues, type PatchValues, partScore, patchDistanceOf, select } from './image-score.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
+import { nearestRow } from './nearest-row.js';
 import { patchStride, type Size } from './patch-vectors.js';
 
 /** H, W: model input; h, w: the stride-16 grid; P = h·w patches; d dimensions. */
@@ -129,19 +130,4 @@ function upsamplerFor({ input, grid, mapSigma }: ScoringBundle): MapUpsampler {
     upsamplers.get(id) ?? createMapUpsampler(grid.height, grid.width, input.height, input.width, mapSigma);
   upsamplers.set(id, upsampler);
   return upsampler;
-}
-
-/** The bank row with the least spaced distance |y - m_j|² / r_j to a projected patch vector, found in float64. */
-function nearestRow(vector: Float32Array, { rows, spacing, dims }: ScoringBundle): { row: number; distance: number } {
-  let [nearest, least] = [0, Number.POSITIVE_INFINITY];
-  for (let row = 0; row < spacing.length; row++) {
-    const bound = least * spacing[row]!;
-    let square = 0;
-    for (let dim = 0; dim < dims && square < bound; dim++) square += (vector[dim]! - rows[row * dims + dim]!) ** 2;
-    if (square < bound) {
-      nearest = row;
-      least = square / spacing[row]!;
-    }
-  }
-  return { row: nearest, distance: Math.sqrt(least) };
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { snapToGrid } from '../../../src/fit/coreset.js';
+import { snapToGrid } from '../../../src/fit/grid-distances.js';
 import { buildBanks, foldsOf, noFold } from '../../../src/fit/memory-banks.js';
 import { spacingOf } from '../../../src/fit/spacing.js';
 import { createCompute } from '../../../src/shared/compute.js';
@@ -20,8 +20,11 @@ const foldOf = [...foldsOf(N, settings.folds, settings.seed), 2, noFold, 2];
 
 async function build(rows: number, threads: number) {
   const compute = createCompute({ threads });
-  let built = 0;
-  const onBuilt = () => built++;
+  let chosen = 0;
+  const onChosen = (more: number) => {
+    expect(more).toBeGreaterThan(0);
+    chosen += more;
+  };
   const ofImage = (image: number) => shared.subarray(image * P * d, (image + 1) * P * d);
   const training = shared.subarray(0, N * P * d);
   const others = [N, N + 1, N + 2].map(ofImage);
@@ -32,10 +35,10 @@ async function build(rows: number, threads: number) {
     spacing: true,
     reweighted: false,
     compute,
-    onBuilt,
+    onChosen,
   });
   await compute.close();
-  expect(built).toBe(6);
+  expect(chosen).toBe(6 * rows);
   return banks;
 }
 
@@ -57,7 +60,7 @@ function plainSources(images: number[], rows: number): number[] {
   });
   snapToGrid(points, 64);
   const starts = [...generator.permutation(places.length).subarray(0, 10)];
-  return [...greedyCoreset(points, 64, rows, starts).index].map((index) => places[index]!);
+  return [...greedyCoreset(points, 64, rows, { rows: starts }).index].map((index) => places[index]!);
 }
 
 /** Distances of some images to the bank of the training images that are not left out. */

@@ -5,8 +5,9 @@ import { resizeBilinear } from '../../../src/shared/kernels/resize.js';
 import { bankLayers, type NetworkKind, patchVectorLength, readNetwork } from '../../../src/shared/networks.js';
 import { type GraphProto, readModel, writeModel } from '../../../src/shared/onnx/model.js';
 import { createSession } from '../../../src/shared/onnx/session.js';
+import { nearestRow } from '../../../src/shared/patchcore/nearest-row.js';
 import { gridOf } from '../../../src/shared/patchcore/patch-vectors.js';
-import { composePatchGraph, composeScoreGraph, composeSearchGraph } from '../../../src/shared/patchcore/score-graph.js';
+import { composePatchGraph, composeScoreGraph } from '../../../src/shared/patchcore/score-graph.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
 
 // H, W: model input; h, w: the stride-16 grid; P patches, C channels of a raw vector, d dimensions, M bank rows.
@@ -87,6 +88,31 @@ describe.each(['int8', 'float'] as const)('with the %s network', (kind) => {
     expect(distances![outside]).toBeGreaterThan(0.05);
   });
 
+  test('a patch whose vector is in a bank of many has distance exactly 0 from it where it is shown', async () => {
+    const spare = { rows: normals(d), spacing: Float32Array.of(1), dims: d };
+    const { projected } = await runOnPixels(
+      await createSession(
+        writeModel(composeScoreGraph(network, input, { neighbourhood: 'inside', projection, bank: spare })),
+      ),
+    );
+    const [M, first] = [2500, 2100];
+    const bank = { rows: normals(M * d, 3), spacing: float32(M, () => 0.5 + random.uniform()), dims: d };
+    bank.rows.set(projected!, first * d);
+    const again = await runOnPixels(
+      await createSession(writeModel(composeScoreGraph(network, input, { neighbourhood: 'inside', projection, bank }))),
+    );
+    const shown = Array.from({ length: P }, (_, p) => nearestRow(again.projected!.subarray(p * d, (p + 1) * d), bank));
+    expectClose(
+      shown.map(({ distance }) => distance),
+      new Float64Array(P),
+    );
+    expectClose(
+      shown.map(({ row }) => row),
+      float32(P, (p) => first + p),
+    );
+    expectClose(again.distances!, new Float32Array(P), { atol: 0.01 }, 'of the graph');
+  });
+
   test('sums and products over the patches are those of the raw vectors', async () => {
     const { raw, sums, products } = await runOnPixels(
       await createSession(writeModel(composePatchGraph(network, input, form))),
@@ -150,13 +176,4 @@ test('an image of one colour has finite vectors', async () => {
   const session = await createSession(writeModel(composePatchGraph(await networkOf('int8'), input, form)));
   const { raw } = await runOnPixels(session, new Uint8Array(H * W * 3).fill(77));
   expect(raw!.every(Number.isFinite)).toBe(true);
-});
-
-test('the search alone gives the distances of the whole graph', async () => {
-  const M = 300;
-  const bank = { rows: normals(M * d), spacing: float32(M, () => 0.5 + random.uniform()), dims: d };
-  const y = normals(P * d);
-  const session = await createSession(writeModel(composeSearchGraph(P, bank)));
-  const { distances } = await run(session, { projected: new Tensor('float32', y, [P, d]) });
-  expectClose(distances!, spacedDistances(y, bank.rows, bank.spacing), { atol: 1e-4 });
 });
