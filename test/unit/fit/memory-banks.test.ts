@@ -135,7 +135,7 @@ test('each bank may have a share of its patches, and plain distances', async () 
     foldOf: foldOf.slice(0, N),
   };
   const bankRows = (patches: number) => patches / 10;
-  const options = { ...settings, bankRows, spacing: false, reweighted: true, compute, onBuilt() {} };
+  const options = { ...settings, bankRows, spacing: false, reweighted: true, compute, onChosen() {} };
   const { bank, distances, reweightedScores } = await buildBanks(data, options);
   await compute.close();
   expect(bank.spacing).toEqual(new Float32Array((N * P) / 10).fill(1));
