@@ -291,6 +291,18 @@ describe('as a process', () => {
     );
   });
 
+  test('evaluate --out writes a report whose links all lead somewhere', async () => {
+    const out = join(fitted.images, '..', 'report');
+    const evaluation = await json(['evaluate', fitted.images, '--product', 'plate', '--out', out]);
+    const { scores, ...saved } = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
+    expect(Object.keys(saved)).toEqual(Object.keys(evaluation));
+    expect(scores).toHaveLength(7);
+    const page = await readFile(join(out, 'report.html'), 'utf8');
+    const links = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link]) => link!);
+    expect(links).toEqual(expect.arrayContaining(['scores.svg', 'roc.svg', 'report.json', 'pictures/001-part.jpg']));
+    for (const link of links) expect((await readFile(join(out, link))).length, link).toBeGreaterThan(0);
+  });
+
   type Diagnosis = { findings: { check: string; ok: boolean; found: string }[]; advice: string | null };
   const failing = ({ findings }: Diagnosis) => findings.filter(({ ok }) => !ok).map(({ check }) => check);
 
