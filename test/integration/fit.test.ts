@@ -383,7 +383,7 @@ describe('evaluate', () => {
     const other = join(folder, 'unreadable');
     await mkdir(join(other, 'test/good'), { recursive: true });
     await writeFile(join(other, 'test/good/000.jpg'), 'not an image');
-    await expect(evaluate(other)).rejects.toEqual(failure('DATASET_INVALID', 'test/good/000.jpg (IMAGE_UNREADABLE'));
+    await expect(evaluate(other)).rejects.toEqual(failure('DATASET_INVALID', 'test/good/000.jpg', 'IMAGE_UNREADABLE'));
   });
 
   test('images of another shape and masks that mark nothing are told once for all', async () => {
