@@ -65,7 +65,7 @@ export function scoresChart({ product, bundle, threshold }: Evaluation, images: 
     legend: kinds.map(({ label, colour, scores }) => ({ label: `${scores.length} ${label}`, colour })),
     ...size,
     x: { label: 'anomaly score' },
-    y: { label: 'images' },
+    y: { label: 'images', tickFormat: (count: number) => (Number.isInteger(count) ? String(count) : '') },
     marks: [
       ...kinds.map(({ scores, colour }) =>
         Plot.rectY(scores, {

@@ -27,6 +27,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { padding-bottom: 8px; text-align: left; font-weight: 600; }
 th, td { padding: 4px 20px 4px 0; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
+th:last-child, td:last-child { padding-right: 0; }
 thead th { color: var(--faint); font-weight: 400; font-size: 0.875rem; }
 tbody th { font-weight: 400; }
 td { font-weight: 600; }
