@@ -35,7 +35,7 @@ export async function writeReport(evaluated: Evaluated, directory: string): Prom
   await writeFile(resolve(directory, 'report.json'), `${JSON.stringify({ ...evaluation, scores }, null, 1)}\n`);
   const charts = { roc: rocChart(evaluation, images), scores: scoresChart(evaluation, images) };
   for (const [name, chart] of Object.entries(charts)) if (chart) await writeChart(chart, resolve(directory, name));
-  const sections = await drawSections(sectionsOf(images), evaluated, directory);
+  const sections = await drawSections(evaluated, directory);
   const path = resolve(directory, 'report.html');
   await writeFile(path, reportPage(evaluation, sections, { hasRoc: charts.roc !== undefined }));
   return path;
@@ -61,25 +61,14 @@ function sectionsOf(images: readonly JudgedImage[]): { title: string; images: Ju
   ];
 }
 
-async function drawSections(
-  sections: readonly { title: string; images: JudgedImage[] }[],
-  evaluated: Evaluated,
-  directory: string,
-): Promise<Section[]> {
+async function drawSections(evaluated: Evaluated, directory: string): Promise<Section[]> {
+  const sections: Section[] = [];
   let number = 0;
-  const numbered = sections.map(({ title, images }) => ({
-    title,
-    images: images.map((judged) => ({ judged, prefix: String(++number).padStart(3, '0') })),
-  }));
-  return await pMap(
-    numbered,
-    async ({ title, images }) => {
-      const draw = ({ judged, prefix }: { judged: JudgedImage; prefix: string }) =>
-        drawExhibit(judged, prefix, evaluated, directory);
-      return { title, exhibits: await pMap(images, draw, { concurrency: 2 }) };
-    },
-    { concurrency: 1 },
-  );
+  for (const { title, images } of sectionsOf(evaluated.images)) {
+    const draw = (judged: JudgedImage) => drawExhibit(judged, String(++number).padStart(3, '0'), evaluated, directory);
+    sections.push({ title, exhibits: await pMap(images, draw, { concurrency: 2 }) });
+  }
+  return sections;
 }
 
 /** Scores the image once more: keeping the pixels of all would take more memory than a few are worth. */
