@@ -18,7 +18,7 @@ function makeRows(/** @type {number} */ count, /** @type {number} */ dims) {
   const centres = Float32Array.from({ length: 40 * dims }, random.normal);
   const rows = Float32Array.from({ length: count * dims }, (_, i) => {
     const [row, dim] = [Math.floor(i / dims), i % dims];
-    return /** @type {number} */ ((centres[(row % 40) * dims + dim]) + random.normal()) / (1 + dim / 16);
+    return /** @type {number} */ (centres[(row % 40) * dims + dim] + random.normal()) / (1 + dim / 16);
   });
   snapToGrid(rows, dims);
   return { rows, start: { rows: [...random.permutation(count).subarray(0, 10)] } };
