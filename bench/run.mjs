@@ -1,7 +1,7 @@
 // What `npm run bench` runs: every *.bench.mjs here, or those named (`npm run bench -- coreset`). A run of all writes docs/benchmarks.md.
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import { join } from 'node:path';
 
 /**
@@ -25,7 +25,8 @@ function commit() {
 
 const machine =
   `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores, Node ${process.version}, ` +
-  `onnxruntime ${readJson('node_modules/onnxruntime-node/package.json').version}, commit ${commit()}`;
+  `onnxruntime ${readJson('node_modules/onnxruntime-node/package.json').version}, commit ${commit()}, ` +
+  `load average at the start ${loadavg()[0]?.toFixed(1)}`;
 
 /** @returns {Promise<Bench[]>} */
 async function readBenches() {
