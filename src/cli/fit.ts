@@ -1,5 +1,6 @@
-import { InvalidArgumentError, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
+import { growBundle } from '../fit/grow.js';
 import type { Tiles } from '../fit/network-input.js';
 import {
   directoryDefects,
@@ -8,7 +9,7 @@ import {
   storeImages,
   type TrainingSource,
 } from '../fit/training-images.js';
-import { productOf } from '../producer/enqueue.js';
+import { productOf, requireActiveVersion } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
 import { type Bundle, bundleCardKey, profileNames } from '../shared/bundle.js';
@@ -38,6 +39,9 @@ interface FitOptions extends CommonOptions {
   tiles?: Tiles;
   seed: number;
   activate: boolean;
+  /** true where the images are named before it. */
+  add?: string | true;
+  base?: string;
   camera?: string;
   from?: string;
   to?: string;
@@ -46,7 +50,7 @@ interface FitOptions extends CommonOptions {
 export const fit = defineCommand(
   'fit [images]',
   'Learn a bundle for a product from good images: a folder (train/good, or the images in it; defects in train/<defect> if there are any), an s3:// prefix laid out like it, or the originals of a camera.',
-  'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31',
+  'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31\npatchline fit --add ./confirmed-good --product kol',
 )
   .option('--product <name>', 'what is inspected (with --camera: by default what the camera is configured for)')
   .option('--camera <name>', 'learn from the originals of this camera that were not judged anomalous')
@@ -69,16 +73,48 @@ export const fit = defineCommand(
     'look closer, at large images with small defects: R times as many pixels down, C across',
     tiles,
   )
+  .option(
+    '--add [images]',
+    'add the images, given here or before, to a bundle that there is, whose settings stay; the result is a new version',
+  )
+  .option('--base <version>', 'with --add: the version that they are added to (default: the active one)', version)
   .option('--no-activate', 'do not inspect new images with it yet')
-  .action(async (path: string | undefined, options: FitOptions) => {
+  .action(async (path: string | undefined, options: FitOptions, command: Command) => {
+    assertGrowing(path, options, command);
     const session = await openSession(options);
-    const chosen = await chooseImages(path, options, session);
+    const chosen = await chooseImages(typeof options.add === 'string' ? options.add : path, options, session);
     const { product } = chosen;
-    const region = regionOf(product, options.camera, session.config);
-    const bundle = await fitWith(session, { ...options, ...chosen, region });
+    const bundle =
+      options.add === undefined
+        ? await fitWith(session, { ...options, ...chosen, region: regionOf(product, options.camera, session.config) })
+        : await growWith(session, chosen, options);
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
   });
+
+function version(text: string): string {
+  if (/^v[1-9]\d*$/.test(text)) return text;
+  throw new InvalidArgumentError('Expected a version such as v3.');
+}
+
+/** What a bundle that grows takes from the one before. */
+const keptSettings = ['profile', 'network', 'score', 'tiles', 'seed'];
+
+function assertGrowing(path: string | undefined, { add, base }: FitOptions, command: Command): void {
+  if (add === undefined) {
+    if (base !== undefined) throw new PatchlineError('ARGUMENT_INVALID', 'Expected --base with --add only');
+    return;
+  }
+  if (path !== undefined && add !== true) {
+    throw new PatchlineError('ARGUMENT_INVALID', `Expected one folder of images but received ${path} and ${add}`);
+  }
+  const given = keptSettings.filter((name) => command.getOptionValueSource(name) === 'cli');
+  if (given.length === 0) return;
+  throw new PatchlineError(
+    'ARGUMENT_INVALID',
+    `Expected --add without ${given.map((name) => `--${name}`).join(', ')}: what is added to keeps its settings; fit anew to change them`,
+  );
+}
 
 /** Over so many a model input would take more memory than a worker should have. */
 const mostTiles = 16;
@@ -147,12 +183,26 @@ function assertProductName(product: string | undefined): string {
 type FitWith = Omit<FitSettings, 'store' | 'compute' | 'maxImageBytes' | 'logger' | 'progress'>;
 
 /** Fits in the threads of this process, with progress on a terminal. */
-export async function fitWith({ store, config, logger }: Session, settings: FitWith): Promise<Bundle> {
+export const fitWith = (session: Session, settings: FitWith): Promise<Bundle> =>
+  withThreads(session, (tools) => fitBundle({ ...settings, ...tools }));
+
+async function growWith(session: Session, chosen: Chosen, { base, activate }: FitOptions): Promise<Bundle> {
+  const grownFrom = base ?? (await requireActiveVersion(session.store, chosen.product));
+  const { bundle, known } = await withThreads(session, (tools) =>
+    growBundle({ ...chosen, ...tools, base: grownFrom, activate }),
+  );
+  if (known.length > 0) remark(`${known.length} images left out, because ${grownFrom} has learned from them already`);
+  return bundle;
+}
+
+type Tools = Pick<FitSettings, 'store' | 'compute' | 'maxImageBytes' | 'logger' | 'progress'>;
+
+async function withThreads<Result>({ store, config, logger }: Session, work: (tools: Tools) => Promise<Result>) {
   const compute = createCompute({ threads: config.threads });
   const phases = createPhases();
   const { maxImageBytes } = config.limits;
   try {
-    return await fitBundle({ ...settings, store, compute, maxImageBytes, logger, progress: phases.report });
+    return await work({ store, compute, maxImageBytes, logger, progress: phases.report });
   } finally {
     phases.stop();
     await compute.close();

@@ -5,12 +5,15 @@ import { createSession } from '../shared/onnx/session.js';
 import { reweightedScoreOf } from '../shared/patchcore/image-score.js';
 import { type Bank, composeSearchGraph } from '../shared/patchcore/search-graph.js';
 import { chooseBankRows } from './bank-rows.js';
+import type { EarlierBank } from './memory-banks.js';
 import { spacingOf } from './spacing.js';
 
 /** Builds a memory bank from some training images and measures others against it. N images, P patches, d dimensions. */
 export interface BankInput {
-  /** (N, P, d) in shared memory */
+  /** (N·P + B, d) in shared memory */
   projected: Float32Array;
+  /** The last B of them: rows of an earlier bank, from which this one is chosen as well. */
+  earlier: EarlierBank;
   patches: number;
   dims: number;
   /** Images whose patches the bank is chosen from. */
@@ -33,7 +36,7 @@ export interface BankOutput {
   rows: Float32Array;
   /** (M) */
   spacing: Float32Array;
-  /** (M) image · P + patch of each row */
+  /** (M) place in `projected` of each row: image · P + patch */
   sources: Int32Array;
   /** (measured images, P) */
   distances: Float32Array;
@@ -56,7 +59,7 @@ export default inThread<BankInput, BankOutput>(
       rows.set(projected.subarray(source * dims, (source + 1) * dims), row * dims);
     });
     const spacing = input.spacing
-      ? await spacingOf(rows, dims, input.images.length * input.patches)
+      ? await spacingOf(rows, dims, input.images.length * input.patches + input.earlier.patches)
       : new Float32Array(sources.length).fill(1);
     const measured = await measure(input, { rows, spacing, dims });
     Atomics.store(input.taken, 0, input.rows);
@@ -65,11 +68,14 @@ export default inThread<BankInput, BankOutput>(
   ({ rows, spacing, sources, distances }) => [rows.buffer, spacing.buffer, sources.buffer, distances.buffer],
 );
 
-function choose({ projected, patches, dims, images, rows, seed, taken }: BankInput): Promise<Int32Array> {
-  const places = new Int32Array(images.length * patches);
+function choose({ projected, earlier, patches, dims, images, rows, seed, taken }: BankInput): Promise<Int32Array> {
+  const ofImages = images.length * patches;
+  const places = new Int32Array(ofImages + earlier.rows);
   images.forEach((image, index) => {
     for (let patch = 0; patch < patches; patch++) places[index * patches + patch] = image * patches + patch;
   });
+  const firstRow = projected.length / dims - earlier.rows;
+  for (let row = 0; row < earlier.rows; row++) places[ofImages + row] = firstRow + row;
   const onProgress = (done: number) => Atomics.store(taken, 0, Math.floor(done * rows));
   return chooseBankRows(projected, places, { dims, rows, seed, largestSet, onProgress });
 }

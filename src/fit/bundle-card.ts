@@ -6,7 +6,7 @@ import { weakAuroc } from './classifier-head.js';
 export function describeBundle(bundle: Bundle): string {
   const { product, version, images, patches, rows, dims, input, network, median, spread, threshold } = bundle;
   const lines = [
-    `Product ${product}, bundle ${version}, fitted ${bundle.createdAt} with profile ${bundle.profile}, seed ${bundle.seed}`,
+    `Product ${product}, bundle ${version}${bundle.base ? `, grown from ${bundle.base}` : ''}, fitted ${bundle.createdAt} with profile ${bundle.profile}, seed ${bundle.seed}`,
     '',
     'What it saw',
     `  ${images} good images (${bundle.formats.join(', ')}), ${sizesOf(bundle)}`,

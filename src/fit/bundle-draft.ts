@@ -1,4 +1,4 @@
-import type { PartName, SubspacePartName } from '../shared/bundle.js';
+import type { PartName, SamplePartName, SubspacePartName } from '../shared/bundle.js';
 import type { Warning } from '../shared/contracts.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { bankLayers, featureChannels, networks, patchVectorLength } from '../shared/networks.js';
@@ -6,14 +6,18 @@ import type { NpyArray } from '../shared/npy.js';
 import { layerWeights, subspaceVectorLength } from '../shared/patchcore/residual-graph.js';
 import type { BundleDraft } from './bundle-writer.js';
 import { weakAuroc } from './classifier-head.js';
-import type { FitContext, Learned, Training } from './learn.js';
+import type { FitContext, Learned as FittedModels, Training as TrainingFeatures } from './learn.js';
 import { settings } from './profile.js';
+
+/** What a bundle keeps of its training images, and of what was learned: from nothing, or by growing. */
+type Training = Pick<TrainingFeatures, 'images' | 'input' | 'tiles' | 'aspect' | 'grid' | 'network' | 'folds'>;
+export type Learned = Omit<FittedModels, 'defects'> & { defects: Pick<FittedModels['defects'], 'kind' | 'warnings'> };
 
 /** What stands in bundle.json, apart from what its writer adds. */
 export function draftOf(
   training: Training,
   learned: Learned,
-  { product, seed, recipe }: FitContext,
+  { product, seed, recipe }: Pick<FitContext, 'product' | 'seed' | 'recipe'>,
   warnings: Warning[],
 ): BundleDraft {
   const { images, input, tiles, aspect, grid, network, folds } = training;
@@ -42,15 +46,16 @@ export function draftOf(
 
 function subspaceOf({ secondTerm, fusion }: Learned): BundleDraft['subspace'] {
   if (!secondTerm) return undefined;
-  const { model, images } = secondTerm;
+  const { model, images, variance } = secondTerm;
   const dims = model.matrix.length / subspaceVectorLength;
   const { distanceScores, residualScores } = fusion!;
-  return { layers: layerWeights, images, dims, rank: model.scales.length, distanceScores, residualScores };
+  return { layers: layerWeights, images, dims, rank: model.scales.length, variance, distanceScores, residualScores };
 }
 
-function classifierOf({ classifier, defects }: Learned): BundleDraft['classifier'] {
+function classifierOf({ classifier, defects, samples }: Learned): BundleDraft['classifier'] {
   const { bias, auroc, ridge } = classifier;
-  return { bias, auroc, weak: auroc < weakAuroc, defects: defects.kind, count: defects.madeOn.length, ridge };
+  const count = samples.labels.reduce((sum, label) => sum + label, 0);
+  return { bias, auroc, weak: auroc < weakAuroc, defects: defects.kind, count, ridge };
 }
 
 function riskOf({ risk: { model, auroc, usual, background } }: Learned): BundleDraft['risk'] {
@@ -111,5 +116,16 @@ export function subspaceArraysOf(
     'residual-position-means': floats(fusion!.position.means, patches),
     'residual-position-scales': floats(fusion!.position.scales, patches),
     'held-out-residuals': floats(heldOut, images.length, patches),
+  };
+}
+
+/** What growing adds to. */
+export function sampleArraysOf({ samples }: Learned): Record<SamplePartName, NpyArray> {
+  const { embeddings, features, groups } = samples;
+  const count = groups.length;
+  return {
+    'sample-embeddings': floats(embeddings, count, featureChannels),
+    'sample-features': { dtype: 'float64', shape: [count, featureNames.length], data: features },
+    'sample-groups': { dtype: 'int32', shape: [count], data: groups },
   };
 }

@@ -1,10 +1,12 @@
+import { activateBundle } from '../shared/active-bundle.js';
 import {
-  activateBundle,
   type Bundle,
   bundleCardKey,
   bundleKey,
   claimVersion,
+  type Part,
   type PartName,
+  type SamplePartName,
   type Subspace,
   type SubspacePartName,
   trainingPictureKey,
@@ -16,7 +18,7 @@ import { describeBundle } from './bundle-card.js';
 import { orderedMap } from './ordered-map.js';
 
 /** Everything about a bundle that is known before it has a version. */
-export type BundleDraft = Omit<Bundle, 'version' | 'createdAt' | 'parts' | 'subspace' | 'training'> & {
+export type BundleDraft = Omit<Bundle, 'version' | 'createdAt' | 'parts' | 'subspace' | 'sampleParts' | 'training'> & {
   subspace?: Omit<Subspace, 'parts'>;
   trainingImages: Bundle['training']['images'];
 };
@@ -30,6 +32,8 @@ export interface BundleContents {
   arrays: Record<PartName, NpyArray>;
   /** Where the draft describes a subspace. */
   subspaceArrays?: Record<SubspacePartName, NpyArray>;
+  /** Without them the bundle cannot grow. */
+  sampleArrays?: Record<SamplePartName, NpyArray>;
   /** JPEG of each training image. */
   pictures: readonly Uint8Array[];
   activate: boolean;
@@ -39,23 +43,26 @@ export interface BundleContents {
 
 /** Claims the next version and writes parts, training pictures, card and, last, bundle.json. */
 export async function writeBundle(contents: BundleContents): Promise<Bundle> {
-  const { store, draft, arrays, subspaceArrays, pictures, activate, count } = contents;
+  const { store, draft, arrays, subspaceArrays, sampleArrays, pictures, activate, count } = contents;
   const { trainingImages, subspace, ...described } = draft;
   const version = await claimVersion(store, draft.product);
   const folder = bundleFolder(draft.product, version);
   const { files, parts } = partsOf(folder, arrays);
   const second = subspaceArrays && partsOf(folder, subspaceArrays);
+  const samples = sampleArrays && partsOf(folder, sampleArrays);
   const bundle: Bundle = {
     ...described,
     version,
     createdAt: new Date().toISOString(),
     parts,
     ...(subspace && { subspace: { ...subspace, parts: second!.parts } }),
+    ...(samples && { sampleParts: samples.parts }),
     training: { folder: `${folder}/training`, images: trainingImages },
   };
   const objects = [
     ...files,
     ...(second?.files ?? []),
+    ...(samples?.files ?? []),
     ...pictures.map((bytes, image) => ({ key: trainingPictureKey(bundle, image), bytes })),
     { key: bundleCardKey(draft.product, version), bytes: new TextEncoder().encode(describeBundle(bundle)) },
   ];
@@ -65,8 +72,6 @@ export async function writeBundle(contents: BundleContents): Promise<Bundle> {
   if (activate) await activateBundle(store, draft.product, version);
   return bundle;
 }
-
-type Part = Bundle['parts'][PartName];
 
 /** The files of some arrays, and how bundle.json names them. */
 function partsOf<Name extends string>(folder: string, arrays: Record<Name, NpyArray>) {

@@ -33,6 +33,8 @@ export interface DefectOptions {
   /** The fold of each training image. */
   foldOf: Int32Array;
   seed: number;
+  /** Synthetic defects wanted at least; 100 where it is not given. */
+  fewest?: number;
   count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
 }
 
@@ -44,7 +46,7 @@ export async function extractDefects(sources: readonly TrainingSource[], options
   return { ...defects, warnings };
 }
 
-async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
+export async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
   const { projector, maxImageBytes, concurrency, count } = options;
   const defects: DefectFeatures = { kind: 'labelled', madeOn: [], projected: [], embeddings: [], appearances: [] };
   const skipped: SkippedImage[] = [];
@@ -60,9 +62,10 @@ async function extractLabelled(sources: readonly TrainingSource[], options: Defe
   return { ...defects, skipped };
 }
 
-async function extractSynthetic({ projector, concurrency, pixels, foldOf, seed, count }: DefectOptions) {
+async function extractSynthetic(options: DefectOptions) {
+  const { projector, concurrency, pixels, foldOf, seed, fewest, count } = options;
   const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], projected: [], embeddings: [], appearances: [] };
-  const plans = planDefects([...pixels.keys()], foldOf, seed);
+  const plans = planDefects([...pixels.keys()], foldOf, seed, fewest);
   const onExtracted = count('synthetic defects', plans.length);
   const make = async (plan: DefectPlan) => {
     const recipe = { good: pixels.get(plan.on)!, texture: pixels.get(plan.from)!, seed: plan.seed };
@@ -89,13 +92,18 @@ export interface DefectPlan {
 }
 
 /**
- * As many defects as there are images to make them on, at least 100.
+ * As many defects as there are images to make them on, or several on each to have `fewest`.
  *
  * @param images numbers of training images @param foldOf the fold of each training image
  */
-export function planDefects(images: readonly number[], foldOf: Int32Array, seed: number): DefectPlan[] {
+export function planDefects(
+  images: readonly number[],
+  foldOf: Int32Array,
+  seed: number,
+  fewest = fewestSynthetic,
+): DefectPlan[] {
   const random = createRandom(seed);
-  const count = images.length * Math.ceil(fewestSynthetic / images.length);
+  const count = images.length * Math.ceil(fewest / images.length);
   return Array.from({ length: count }, (_, index) => {
     const on = images[index % images.length]!;
     const sameFold = images.filter((image) => foldOf[image] === foldOf[on]);
@@ -103,7 +111,7 @@ export function planDefects(images: readonly number[], foldOf: Int32Array, seed:
   });
 }
 
-function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
+export function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
   const warnings: Warning[] = [];
   if (skipped.length > 0) {
     const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);

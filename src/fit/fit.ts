@@ -5,7 +5,7 @@ import type { Logger } from '../shared/logger.js';
 import type { NetworkKind } from '../shared/networks.js';
 import type { ScoreName } from '../shared/patchcore/image-score.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import { arraysOf, draftOf, subspaceArraysOf } from './bundle-draft.js';
+import { arraysOf, draftOf, sampleArraysOf, subspaceArraysOf } from './bundle-draft.js';
 import { writeBundle } from './bundle-writer.js';
 import { extractTraining, learn } from './learn.js';
 import type { Tiles } from './network-input.js';
@@ -82,6 +82,7 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
     draft: draftOf(training, learned, context, warnings),
     arrays: arraysOf(training, learned),
     subspaceArrays: subspaceArraysOf(training, learned),
+    sampleArrays: sampleArraysOf(learned),
     pictures: training.pictures,
     activate: options.activate,
     count: (total) => count('writing', total),
@@ -93,7 +94,7 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
 export type Count = (phase: FitPhase, total: number) => (steps?: number) => void;
 
 /** Starts a phase of `total` steps; each call of what it returns is one or more steps done. */
-function progressCounter(progress: FitOptions['progress']): Count {
+export function progressCounter(progress: FitOptions['progress']): Count {
   return (phase, total) => {
     let done = 0;
     progress?.({ phase, done, total });

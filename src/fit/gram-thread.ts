@@ -7,25 +7,26 @@ import { columnsOf } from './image-subspace.js';
 
 /** N images of K numbers. */
 export interface GramInput {
-  /** (N, K) in shared memory; the mean image is subtracted from each */
+  /** (N, K) in shared memory; where they are to be centred, the mean image is subtracted from each */
   images: Float32Array;
+  centred: boolean;
   K: number;
   /** Numbers of the images whose products are wanted. */
   basis: Int32Array;
 }
 
 export interface GramOutput {
-  /** (K) the mean image */
+  /** (K) the mean image, 0 where they are not centred */
   mean: Float32Array;
-  /** (basis, basis) products of the centred images */
+  /** (basis, basis) products of the images */
   gram: Float64Array;
 }
 
 /** Few enough that what is copied for one product stays small. */
 const columnsAtOnce = 2048;
 
-export default inThread<GramInput, GramOutput>(async ({ images, K, basis }) => {
-  const mean = centre(images, K);
+export default inThread<GramInput, GramOutput>(async ({ images, centred, K, basis }) => {
+  const mean = centred ? centre(images, K) : new Float32Array(K);
   const session = await createSession(composeGramGraph());
   const gram = new Float64Array(basis.length ** 2);
   for (let from = 0; from < K; from += columnsAtOnce) {

@@ -1,7 +1,7 @@
 import { threadTask } from '../shared/compute.js';
 import { inspectedPart, type ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
-import { isPositional, select, selectPositions } from '../shared/patchcore/image-score.js';
+import { isPositional } from '../shared/patchcore/image-score.js';
 import { gridOf } from '../shared/patchcore/patch-vectors.js';
 import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
@@ -12,7 +12,7 @@ import { extractDefects } from './defect-images.js';
 import { defectSamples } from './defect-samples.js';
 import type { Count, FitOptions } from './fit.js';
 import { type HeldOut, scoreHeldOut } from './held-out-scores.js';
-import { buildBanks, foldsOf, type MemoryBanks, noFold } from './memory-banks.js';
+import { buildBanks, foldsOf, type MemoryBanks, noFold, rowsOfBanks } from './memory-banks.js';
 import { chooseInput, oneTile } from './network-input.js';
 import { extractFeatures } from './patch-features.js';
 import { positionStatistics } from './position-statistics.js';
@@ -65,14 +65,8 @@ export async function learn(training: Training, context: FitContext) {
     ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
     foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
   };
-  const rowsOfBanks = [noFold, ...Array(folds).keys()].map((fold) =>
-    recipe.bankRows(foldOf.reduce((sum, of) => sum + Number(of !== fold), 0) * patches),
-  );
-  const onChosen = count(
-    'bank',
-    rowsOfBanks.reduce((sum, rows) => sum + rows),
-  );
   const { bankRows, score } = recipe;
+  const onChosen = count('bank', rowsOfBanks(bankRows, foldOf, { folds, patches }));
   const spacing = recipe.spacing && isPositional(score);
   const wanted = { bankRows, spacing, reweighted: score === 'reweighted' };
   const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onChosen });
@@ -93,6 +87,7 @@ export async function learn(training: Training, context: FitContext) {
     secondTerm,
     ...judge(training, recipe, banks, secondTerm),
     defects,
+    samples,
     classifier,
     risk,
   };
@@ -137,33 +132,19 @@ async function fitProjections(
 /** On so many images, spread over all, defects are made. */
 const mostDefectImages = 300;
 
-function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Array> {
+export function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Array> {
   return new Map(
     [...pixels.entries()].filter(([image]) => (image * mostDefectImages) % pixels.length < mostDefectImages),
   );
 }
 
-/** What was found at the inspected patches (P' of P). */
-function inspectedOnly({ distances, position, reweightedScores, residuals }: HeldOut, patches: Int32Array): HeldOut {
-  const P = position.means.length;
-  const everywhere = Int32Array.from({ length: (distances.length / P) * patches.length }, (_, i) => {
-    return Math.floor(i / patches.length) * P + patches[i % patches.length]!;
-  });
-  return {
-    distances: select(distances, everywhere),
-    position: selectPositions(position, patches),
-    reweightedScores,
-    ...(residuals && {
-      residuals: {
-        distances: select(residuals.distances, everywhere),
-        position: selectPositions(residuals.position, patches),
-      },
-    }),
-  };
-}
-
 /** What images are judged by, from the training images that were held out. */
-function judge({ images, input, grid }: Training, { score }: Recipe, banks: MemoryBanks, secondTerm?: SecondTerm) {
+export function judge(
+  { images, input, grid }: Pick<Training, 'input' | 'grid'> & { images: { length: number } },
+  { score }: Pick<Recipe, 'score'>,
+  banks: Pick<MemoryBanks, 'distances' | 'reweightedScores'>,
+  secondTerm?: SecondTerm,
+) {
   const patches = grid.height * grid.width;
   const distances = banks.distances.slice(0, images.length * patches);
   const position = positionStatistics(distances, grid);
@@ -173,17 +154,13 @@ function judge({ images, input, grid }: Training, { score }: Recipe, banks: Memo
     position: positionStatistics(secondTerm.heldOut, grid),
   };
   const heldOut: HeldOut = { distances, position, reweightedScores, residuals };
-  const part = inspectedPart(input);
-  const { scores, fusion } = scoreHeldOut(
-    score,
-    part ? inspectedOnly(heldOut, part.patches) : heldOut,
-    settings.topFraction,
-  );
+  const form = { score, topFraction: settings.topFraction, part: inspectedPart(input) };
+  const { scores, fusion } = scoreHeldOut(heldOut, form);
   const mapQuantile = mapQuantileOf(distances, score, position, { input, grid, mapSigma: settings.mapSigma });
   return {
     heldOutDistances: distances,
     position,
-    ...(fusion && { fusion: { ...fusion, position: residuals!.position } }),
+    fusion,
     calibration: { ...calibrate(scores, settings.thresholdFactor), mapQuantile },
   };
 }

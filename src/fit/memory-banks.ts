@@ -18,10 +18,20 @@ export function foldsOf(images: number, folds: number, seed: number): Int32Array
 /** The fold of an image that is to be measured by the bank of all training images. */
 export const noFold = -1;
 
+/** The rows of a bank that grows. */
+export interface EarlierBank {
+  /** B: rows that follow the training images in `projected` */
+  rows: number;
+  /** Patches that they were chosen from. */
+  patches: number;
+}
+
 /** Projected patch vectors of N training images and of others that are to be measured too. */
 export interface ProjectedPatches {
-  /** (N, P, d) in shared memory */
+  /** (N·P, d) in shared memory, or (N·P + B, d) */
   projected: Float32Array;
+  /** Every bank is chosen from these rows as well. */
+  earlier?: EarlierBank;
   /** (P, d) of each, in shared memory */
   others: readonly Float32Array[];
   patches: number;
@@ -44,6 +54,17 @@ export interface BankOptions {
   onChosen(rows: number): void;
 }
 
+/** Rows of all banks together that `buildBanks` is to choose. */
+export function rowsOfBanks(
+  bankRows: BankOptions['bankRows'],
+  foldOf: Int32Array,
+  { folds, patches, earlier }: { folds: number; patches: number; earlier?: EarlierBank },
+): number {
+  const rowsWithout = (fold: number) =>
+    bankRows(foldOf.filter((of) => of !== fold).length * patches + (earlier?.patches ?? 0));
+  return [noFold, ...Array(folds).keys()].reduce((sum, fold) => sum + rowsWithout(fold), 0);
+}
+
 /** How often progress is told. */
 const progressIntervalMs = 200;
 
@@ -58,11 +79,11 @@ export interface MemoryBanks {
 
 /** The memory bank, and one more for each fold of the images to measure that fold with; each is a task of its own. */
 export async function buildBanks(
-  { projected, others, patches, dims, foldOf }: ProjectedPatches,
+  { projected, earlier = { rows: 0, patches: 0 }, others, patches, dims, foldOf }: ProjectedPatches,
   { bankRows, spacing, reweighted, folds, seed, compute, onChosen }: BankOptions,
 ): Promise<MemoryBanks> {
   const length = patches * dims;
-  const images = projected.length / length;
+  const images = (projected.length / dims - earlier.rows) / patches;
   const vectorsOf = (image: number) =>
     image < images ? projected.subarray(image * length, (image + 1) * length) : others[image - images]!;
   const measuredIn = (fold: number) => [...Array(foldOf.length).keys()].filter((image) => foldOf[image] === fold);
@@ -70,8 +91,17 @@ export async function buildBanks(
   const build = (fold: number, bank: number) => {
     const chosenFrom = [...Array(images).keys()].filter((image) => fold === noFold || foldOf[image] !== fold);
     const measured = measuredIn(fold).map(vectorsOf);
-    const rows = bankRows(chosenFrom.length * patches);
-    const chosen = { projected, patches, dims, images: chosenFrom, rows, seed, taken: taken.subarray(bank, bank + 1) };
+    const rows = bankRows(chosenFrom.length * patches + earlier.patches);
+    const chosen = {
+      projected,
+      earlier,
+      patches,
+      dims,
+      images: chosenFrom,
+      rows,
+      seed,
+      taken: taken.subarray(bank, bank + 1),
+    };
     return compute.run(bankTask, { ...chosen, measured, spacing, reweighted });
   };
   const banks = [noFold, ...Array(folds).keys()].map(build);

@@ -57,7 +57,7 @@ export async function readHeaders(sources: readonly TrainingSource[], onRead: ()
 }
 
 /** Throws DATASET_INVALID where too many images are unreadable, TOO_FEW_IMAGES where too few are left. */
-export function assertEnoughImages(images: number, skipped: readonly SkippedImage[]): void {
+export function assertEnoughImages(images: number, skipped: readonly SkippedImage[], fewest = fewestImages): void {
   const total = images + skipped.length;
   if (skipped.length > largestSkippedShare * total) {
     throw new PatchlineError(
@@ -68,10 +68,10 @@ export function assertEnoughImages(images: number, skipped: readonly SkippedImag
       },
     );
   }
-  if (images < fewestImages) {
+  if (images < fewest) {
     throw new PatchlineError(
       'TOO_FEW_IMAGES',
-      `Expected at least ${fewestImages} readable training images but received ${images}`,
+      `Expected at least ${fewest} readable training ${fewest === 1 ? 'image' : 'images'} but received ${images}`,
       { details: { skipped } },
     );
   }

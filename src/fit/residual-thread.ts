@@ -5,6 +5,7 @@ import { invertLower, solveLower } from '../shared/kernels/lower-triangular.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import { writeModel } from '../shared/onnx/model.js';
 import { createSession } from '../shared/onnx/session.js';
+import { pooledImages, priorImages, type ResidualMoments, ridge, smallestVariance } from './residual-moments.js';
 
 /** How residuals of good images vary at each position of the part. N images, P patches, d dimensions. */
 export interface ResidualInput {
@@ -18,6 +19,8 @@ export interface ResidualInput {
   measured: Int32Array;
   /** (N, P) in shared memory: where the distances go */
   distances: Float32Array;
+  /** Of images that are learned from as well. */
+  earlier?: ResidualMoments;
 }
 
 export interface ResidualStatistics {
@@ -27,13 +30,6 @@ export interface ResidualStatistics {
   whitening: Float32Array;
 }
 
-/** Weights, in images, of the mean over all positions and of the covariance pooled over them. */
-const [priorImages, pooledImages] = [10, 100];
-/** Share of the mean variance that is added to every variance. */
-const ridge = 0.02;
-/** Images that are all alike leave no residuals; covariances must be invertible all the same. */
-const smallestVariance = 1e-6;
-
 /**
  * At each position μ_p = (Σρ + 10 mean ρ) / (N + 10), S_p = Σ (ρ - μ_p)(ρ - μ_p)ᵀ, C0 = Σ_p S_p / (N P),
  * C_p = (S_p + 100 C0) / (N + 100) + 0.02 mean(diag C0) I and Q_p = |L_p⁻¹ (ρ_p - μ_p)| with C_p = L_p L_pᵀ: the Mahalanobis
@@ -41,12 +37,13 @@ const smallestVariance = 1e-6;
  */
 export default inThread<ResidualInput, ResidualStatistics>(
   async (input) => {
-    const { patches: P, dims: d, learned, measured } = input;
+    const { patches: P, dims: d, measured } = input;
+    const images = imagesOf(input);
     const means = positionMeans(input);
     const { scatter, pooled } = await scatterOf(input, means);
     const whitening = new Float32Array(measured.length > 0 ? 0 : P * d * d);
     for (let p = 0; p < P; p++) {
-      const L = factorOf(scatter.subarray(p * d * d, (p + 1) * d * d), pooled, learned.length, d);
+      const L = factorOf(scatter.subarray(p * d * d, (p + 1) * d * d), pooled, images, d);
       if (measured.length > 0) measure(input, means, L, p);
       else setTransposed(whitening, invertLower(L, d), d, p * d * d);
     }
@@ -55,28 +52,46 @@ export default inThread<ResidualInput, ResidualStatistics>(
   ({ means, whitening }) => [means.buffer, whitening.buffer],
 );
 
+const imagesOf = ({ learned, earlier }: ResidualInput): number => learned.length + (earlier?.images ?? 0);
+
 /** μ (P, d) */
-function positionMeans({ residuals, patches, dims, learned }: ResidualInput): Float32Array {
+function positionMeans(input: ResidualInput): Float32Array {
+  const { residuals, patches, dims, learned, earlier } = input;
   const K = patches * dims;
+  const images = imagesOf(input);
   const sums = new Float64Array(K);
+  if (earlier) for (let k = 0; k < K; k++) sums[k] = earlier.images * earlier.means[k]!;
   for (const n of learned) for (let k = 0; k < K; k++) sums[k]! += residuals[n * K + k]!;
   const overall = new Float64Array(dims);
-  for (let k = 0; k < K; k++) overall[k % dims]! += sums[k]! / (learned.length * patches);
-  return Float32Array.from(sums, (sum, k) => (sum + priorImages * overall[k % dims]!) / (learned.length + priorImages));
+  for (let k = 0; k < K; k++) overall[k % dims]! += sums[k]! / (images * patches);
+  return Float32Array.from(sums, (sum, k) => (sum + priorImages * overall[k % dims]!) / (images + priorImages));
 }
 
 /** S (P, d, d), and C0 (d, d). */
-async function scatterOf({ residuals, patches, dims, learned }: ResidualInput, means: Float32Array) {
+async function scatterOf(input: ResidualInput, means: Float32Array) {
+  const { residuals, patches, dims, learned, earlier } = input;
+  const images = imagesOf(input);
   const session = await createSession(composeScatterGraph(dims));
   const scatter = new Float32Array(patches * dims * dims);
   const pooled = new Float64Array(dims * dims);
   for (let p = 0; p < patches; p++) {
     const ofPosition = await scatterAt(session, residuals, p, means, learned, dims);
+    if (earlier) addEarlier(ofPosition, earlier, means, p, dims);
     scatter.set(ofPosition, p * dims * dims);
-    for (let i = 0; i < pooled.length; i++) pooled[i]! += ofPosition[i]! / (learned.length * patches);
+    for (let i = 0; i < pooled.length; i++) pooled[i]! += ofPosition[i]! / (images * patches);
   }
   await session.release();
   return { scatter, pooled };
+}
+
+/** Adds the scatter of the earlier images about the means to that of others. */
+function addEarlier(target: Float32Array, earlier: ResidualMoments, means: Float32Array, p: number, d: number): void {
+  const shift = (i: number) => earlier.means[p * d + i]! - means[p * d + i]!;
+  for (let i = 0; i < d; i++) {
+    for (let j = 0; j < d; j++) {
+      target[i * d + j]! += earlier.scatter[(p * d + i) * d + j]! + earlier.images * shift(i) * shift(j);
+    }
+  }
 }
 
 async function scatterAt(

@@ -9,9 +9,11 @@ import { sharedFloats } from './projector.js';
 import type { ResidualInput, ResidualStatistics } from './residual-thread.js';
 import type { SubspaceInput } from './subspace-thread.js';
 
-const gramTask = threadTask<GramInput, GramOutput>(new URL('./gram-thread.js', import.meta.url));
-const subspaceTask = threadTask<SubspaceInput, ImageSubspace>(new URL('./subspace-thread.js', import.meta.url));
-const residualTask = threadTask<ResidualInput, ResidualStatistics>(new URL('./residual-thread.js', import.meta.url));
+export const gramTask = threadTask<GramInput, GramOutput>(new URL('./gram-thread.js', import.meta.url));
+export const subspaceTask = threadTask<SubspaceInput, ImageSubspace>(new URL('./subspace-thread.js', import.meta.url));
+export const residualTask = threadTask<ResidualInput, ResidualStatistics>(
+  new URL('./residual-thread.js', import.meta.url),
+);
 
 /** Images that a subspace is made from: its eigenvectors take time with the third power of their number. */
 const largestBasis = 1000;
@@ -31,6 +33,8 @@ export interface SecondTerm {
   model: ResidualModel;
   /** Images that the subspace was made from. */
   images: number;
+  /** Mean squared distance of these images from their mean. */
+  variance: number;
   /** (N, P) residual distance of each image by a model that has not seen it */
   heldOut: Float32Array;
 }
@@ -62,7 +66,7 @@ export async function fitSecondTerm(
     return output;
   };
   const basis = createRandom(seed).permutation(N).slice(0, largestBasis).sort();
-  const { mean, gram } = await run(gramTask, { images: vectors, K, basis });
+  const { mean, gram } = await run(gramTask, { images: vectors, centred: true, K, basis });
   const [heldOut, residuals] = [sharedFloats(N * patches), sharedFloats(N * K)];
   const parts = [undefined, ...Array(folds).keys()];
   const without = (fold: number | undefined, images: Int32Array) =>
@@ -84,19 +88,30 @@ export async function fitSecondTerm(
     }),
   );
   const model = modelOf(projection, mean, subspace!, statistics!);
-  return { model, images: basis.length, heldOut };
+  return { model, images: basis.length, variance: subspace!.variance, heldOut };
 }
 
 function modelOf(
   { matrix, bias }: Projection,
   mean: Float32Array,
   subspace: ImageSubspace,
+  statistics: ResidualStatistics,
+): ResidualModel {
+  const offset = mean.map((value, k) => bias[k % bias.length]! - value);
+  return residualModelOf(matrix, offset, subspace, statistics);
+}
+
+/** @param offset (P, d) what was added to the projected vectors before the subspace was fitted */
+export function residualModelOf(
+  matrix: Float32Array,
+  offset: Float32Array,
+  subspace: ImageSubspace,
   { means, whitening }: ResidualStatistics,
 ): ResidualModel {
-  const { steps, scales } = quantiseRows(subspace.components, mean.length);
+  const { steps, scales } = quantiseRows(subspace.components, offset.length);
   return {
     matrix,
-    offset: mean.map((value, k) => bias[k % bias.length]! - value - subspace.mean[k]!),
+    offset: offset.map((value, k) => value - subspace.mean[k]!),
     components: steps,
     scales,
     shrinkage: subspace.shrinkage,

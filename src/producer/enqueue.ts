@@ -1,4 +1,5 @@
-import { activeVersion, listProducts } from '../shared/bundle.js';
+import { activeVersion } from '../shared/active-bundle.js';
+import { listProducts } from '../shared/bundle.js';
 import type { Config } from '../shared/config.js';
 import type { Inspection } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { regionSchema, warningSchema } from './contracts.js';
-import { messageOf, PatchlineError } from './errors.js';
+import { codeOf, messageOf, PatchlineError } from './errors.js';
 import { featureNames } from './kernels/readable-features.js';
-import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
-import { bankLayers, layerNames } from './networks.js';
+import { bundleFolder, namePattern, sha256 } from './keys.js';
+import { bankLayers, layerNames, networks } from './networks.js';
 import { scoreNames } from './patchcore/image-score.js';
 import { neighbourhoods } from './patchcore/patch-vectors.js';
-import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
+import { getJson, jsonBytes, type ObjectStore } from './store/object-store.js';
 
 /**
  * A bundle: everything learned for one product, immutable, in `bundles/<product>/<version>/`. `bundle.json` describes it and
@@ -15,6 +15,7 @@ import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-st
 const sizeSchema = z.strictObject({ height: z.number().int().positive(), width: z.number().int().positive() });
 const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const count = z.number().int().positive();
+const versionSchema = z.string().regex(/^v[1-9]\d*$/);
 
 export const partNames = [
   'projection-matrix',
@@ -45,6 +46,10 @@ export const subspacePartNames = [
 ] as const;
 export type SubspacePartName = (typeof subspacePartNames)[number];
 
+/** What classifier and risk model learned from: a bundle that grows from this one adds to it. */
+export const samplePartNames = ['sample-embeddings', 'sample-features', 'sample-groups'] as const;
+export type SamplePartName = (typeof samplePartNames)[number];
+
 /** The recipes of a fit. */
 export const profileNames = ['fast', 'accurate', 'classic'] as const;
 export type ProfileName = (typeof profileNames)[number];
@@ -63,17 +68,22 @@ const subspaceSchema = z.strictObject({
   images: count,
   dims: count,
   rank: count,
+  /** Mean squared distance of these images from their mean. */
+  variance: z.number().nonnegative(),
   /** Of held-out images: what the two scores are standardised by before they are fused. */
   distanceScores: z.strictObject(spreadFields),
   residualScores: z.strictObject(spreadFields),
   parts: z.record(z.enum(subspacePartNames), partSchema),
 });
 export type Subspace = z.infer<typeof subspaceSchema>;
+export type Part = z.infer<typeof partSchema>;
 
 const bundleFields = z.strictObject({
   schema: z.literal(2),
   product: z.string().regex(namePattern),
-  version: z.string().regex(/^v[1-9]\d*$/),
+  version: versionSchema,
+  /** The version that this one has grown from. */
+  base: versionSchema.optional(),
   createdAt: z.iso.datetime(),
   profile: z.enum(profileNames),
   score: z.enum(scoreNames),
@@ -141,6 +151,8 @@ const bundleFields = z.strictObject({
   parts: z.record(z.enum(partNames), partSchema),
   /** The second term of the score `fused`. */
   subspace: subspaceSchema.optional(),
+  /** The good images, then those of defects; older bundles have none. */
+  sampleParts: z.record(z.enum(samplePartNames), partSchema).optional(),
   /** `<folder>/<n>.jpg` is image n at model size; sizes are those of the upright originals. */
   training: z.strictObject({
     folder: z.string().min(1),
@@ -161,7 +173,7 @@ export type Bundle = z.infer<typeof bundleSchema>;
 
 /** bundle.json as it was before there were several profiles. */
 const firstSchema = bundleFields
-  .omit({ tiles: true, layers: true, neighbourhood: true, subspace: true })
+  .omit({ base: true, tiles: true, layers: true, neighbourhood: true, subspace: true, sampleParts: true })
   .extend({ schema: z.literal(1), profile: z.literal('fast'), score: z.literal('position') })
   .transform(
     (bundle): Bundle => ({
@@ -187,8 +199,8 @@ async function findBundle(store: ObjectStore, product: string, version: string):
   return await readJson(store, bundleKey(product, version), storedSchema);
 }
 
-/** What a JSON object says, undefined where there is none. Throws BUNDLE_DAMAGED where it cannot be read. */
-async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
+/** What a JSON object beside the bundles says, undefined where there is none. Throws BUNDLE_DAMAGED where it cannot be read. */
+export async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>): Promise<T | undefined> {
   const damaged = (cause: unknown, fault: string) =>
     new PatchlineError('BUNDLE_DAMAGED', `Expected a description of a bundle in ${key} but ${fault}`, { cause });
   let json: unknown;
@@ -203,17 +215,36 @@ async function readJson<T>(store: ObjectStore, key: string, schema: z.ZodType<T>
   return parsed.data;
 }
 
-const activeSchema = z.strictObject({ version: z.string() });
+/** Everything that a bundle consists of, but pictures. */
+export const allParts = ({ parts, subspace, sampleParts }: Bundle): Record<string, Part> => ({
+  ...parts,
+  ...subspace?.parts,
+  ...sampleParts,
+});
 
-/** The version that new images are inspected with; undefined where none is. Throws BUNDLE_DAMAGED. */
-export async function activeVersion(store: ObjectStore, product: string): Promise<string | undefined> {
-  return (await readJson(store, activeBundleKey(product), activeSchema))?.version;
+/** The bytes of a part. Throws BUNDLE_DAMAGED where it is missing or does not match its sha256. */
+export async function readPartBytes(store: ObjectStore, name: string, { key, sha256: expected }: Part) {
+  const bytes = await store.get(key).catch((error: unknown) => {
+    const isMissing = error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND';
+    throw isMissing ? damagedPart(name, key, 'there is no such object', error) : error;
+  });
+  const received = sha256(bytes);
+  if (received !== expected) throw damagedPart(name, key, `its sha256 is ${received}, not ${expected}`);
+  return bytes;
 }
 
-/** Throws BUNDLE_NOT_FOUND. */
-export async function activateBundle(store: ObjectStore, product: string, version: string): Promise<void> {
-  await readBundle(store, product, version);
-  await putJson(store, activeBundleKey(product), { version });
+export const damagedPart = (name: string, key: string, fault: string, cause?: unknown): PatchlineError =>
+  new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
+
+/** Throws BUNDLE_NETWORK_MISMATCH where this release has another network than the one that the bundle was fitted with. */
+export function assertNetwork({ product, version, network }: Bundle): void {
+  const present = networks[network.kind];
+  if (present.sha256 === network.sha256) return;
+  throw new PatchlineError(
+    'BUNDLE_NETWORK_MISMATCH',
+    `Expected the network ${network.file} with sha256 ${network.sha256} for bundle ${version} of product ${product} but ` +
+      `this release has ${present.file} with ${present.sha256}: fit the product anew`,
+  );
 }
 
 /** Products that have a bundle or are about to get one, in order. */
@@ -221,10 +252,23 @@ export async function listProducts(store: ObjectStore): Promise<string[]> {
   return (await namesUnder(store, 'bundles/')).filter((name) => namePattern.test(name));
 }
 
+/** A bundle whose bundle.json cannot be read. */
+export interface DamagedBundle {
+  version: string;
+  damage: string;
+}
+
 /** The bundles of a product, oldest first. */
-export async function listBundles(store: ObjectStore, product: string): Promise<Bundle[]> {
+export async function listBundles(store: ObjectStore, product: string): Promise<(Bundle | DamagedBundle)[]> {
   const versions = await listVersions(store, product);
-  const bundles = await Promise.all(versions.map((version) => findBundle(store, product, version)));
+  const bundles = await Promise.all(
+    versions.map((version) =>
+      findBundle(store, product, version).catch((error: unknown): DamagedBundle => {
+        if (codeOf(error) !== 'BUNDLE_DAMAGED') throw error;
+        return { version, damage: messageOf(error) };
+      }),
+    ),
+  );
   return bundles.filter((bundle) => bundle !== undefined);
 }
 

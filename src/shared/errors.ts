@@ -2,6 +2,7 @@
 export const errorCodes = {
   ARGUMENT_INVALID: 'A command was called with a wrong argument or option',
   ARRAY_UNREADABLE: 'The bytes are not a whole .npy or .npz file, or hold a kind of number that cannot be read',
+  BUNDLE_CANNOT_GROW: 'The bundle lacks what adding images to it needs: fit the product anew',
   BUNDLE_DAMAGED: 'A part of a bundle is missing, cut short or does not match its sha256',
   BUNDLE_NETWORK_MISMATCH: 'The bundle was fitted with another network file than the one in models/',
   BUNDLE_NOT_FOUND: 'The product has no such bundle version, or no active one',

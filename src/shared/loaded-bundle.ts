@@ -1,11 +1,20 @@
-import { type Bundle, type PartName, readBundle, type Subspace, type SubspacePartName } from './bundle.js';
+import {
+  assertNetwork,
+  type Bundle,
+  damagedPart,
+  type Part,
+  type PartName,
+  readBundle,
+  readPartBytes,
+  type Subspace,
+  type SubspacePartName,
+} from './bundle.js';
 import { shareFloats } from './compute.js';
-import { messageOf, PatchlineError } from './errors.js';
+import { messageOf } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
 import { featureNames } from './kernels/readable-features.js';
-import { sha256 } from './keys.js';
 import type { ModelInput } from './model-input.js';
-import { featureChannels, networks, patchVectorLength, readNetwork } from './networks.js';
+import { featureChannels, patchVectorLength, readNetwork } from './networks.js';
 import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
@@ -68,7 +77,8 @@ export interface ScoringBundle extends ImageScoring {
  */
 export async function loadBundle(store: ObjectStore, product: string, version: string): Promise<LoadedBundle> {
   const bundle = await readBundle(store, product, version);
-  const network = await readNetworkOf(bundle);
+  assertNetwork(bundle);
+  const network = await readNetwork(bundle.network.kind);
   const parts = await readParts(store, bundle.parts, formsOf(bundle));
   const floats = (name: PartName) => parts[name].data as Float32Array;
   const second = bundle.subspace && (await loadSubspace(store, bundle, bundle.subspace));
@@ -153,22 +163,10 @@ async function loadSubspace(store: ObjectStore, bundle: Bundle, subspace: Subspa
   };
 }
 
-function readNetworkOf({ product, version, network }: Bundle): Promise<Uint8Array> {
-  const present = networks[network.kind];
-  if (present.sha256 !== network.sha256) {
-    throw new PatchlineError(
-      'BUNDLE_NETWORK_MISMATCH',
-      `Expected the network ${network.file} with sha256 ${network.sha256} for bundle ${version} of product ${product} but ` +
-        `this release has ${present.file} with ${present.sha256}: fit the product anew`,
-    );
-  }
-  return readNetwork(network.kind);
-}
+export type Form = [dtype: Dtype, ...shape: number[]];
 
-type Part = Bundle['parts'][PartName];
-type Form = [dtype: Dtype, ...shape: number[]];
-
-async function readParts<Name extends string>(
+/** The parts in the forms that they must have. Throws BUNDLE_DAMAGED. */
+export async function readParts<Name extends string>(
   store: ObjectStore,
   parts: Record<Name, Part>,
   forms: Record<Name, Form>,
@@ -178,7 +176,7 @@ async function readParts<Name extends string>(
   return Object.fromEntries(await Promise.all(entries)) as Record<Name, NpyArray>;
 }
 
-function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
+export function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
   const positions = patches / images;
   return {
     'projection-matrix': ['float32', patchVectorLength, dims],
@@ -194,7 +192,7 @@ function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName
   };
 }
 
-function subspaceFormsOf({ images, patches }: Bundle, { dims, rank }: Subspace): Record<SubspacePartName, Form> {
+export function subspaceFormsOf({ images, patches }: Bundle, { dims, rank }: Subspace): Record<SubspacePartName, Form> {
   const positions = patches / images;
   return {
     'subspace-matrix': ['float32', subspaceVectorLength, dims],
@@ -210,24 +208,17 @@ function subspaceFormsOf({ images, patches }: Bundle, { dims, rank }: Subspace):
   };
 }
 
-async function readPart(store: ObjectStore, name: string, { key, sha256: expected }: Part, [dtype, ...shape]: Form) {
-  const damaged = (fault: string, cause?: unknown) =>
-    new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
-  const bytes = await store.get(key).catch((error: unknown) => {
-    const isMissing = error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND';
-    throw isMissing ? damaged('there is no such object', error) : error;
-  });
-  const received = sha256(bytes);
-  if (received !== expected) throw damaged(`its sha256 is ${received}, not ${expected}`);
+async function readPart(store: ObjectStore, name: string, part: Part, [dtype, ...shape]: Form): Promise<NpyArray> {
+  const bytes = await readPartBytes(store, name, part);
   let array: NpyArray;
   try {
     array = expectArray(readNpy(bytes, name), name, dtype, shape);
   } catch (error) {
-    throw damaged(messageOf(error), error);
+    throw damagedPart(name, part.key, messageOf(error), error);
   }
   const { data } = array;
   if ((data instanceof Float32Array || data instanceof Float64Array) && !data.every(Number.isFinite)) {
-    throw damaged('some of its values are not finite');
+    throw damagedPart(name, part.key, 'some of its values are not finite');
   }
   return array;
 }

@@ -1,5 +1,5 @@
 import { type BundleDraft, writeBundle } from '../../src/fit/bundle-writer.js';
-import type { Bundle, PartName, SubspacePartName } from '../../src/shared/bundle.js';
+import type { Bundle, PartName, SamplePartName, SubspacePartName } from '../../src/shared/bundle.js';
 import { createRandom } from '../../src/shared/kernels/random.js';
 import { featureChannels, networks, patchVectorLength } from '../../src/shared/networks.js';
 import type { NpyArray } from '../../src/shared/npy.js';
@@ -82,6 +82,7 @@ export const madeUpFusedDraft: Partial<BundleDraft> = {
     layers: layerWeights,
     images: madeUp.images,
     ...madeUpSubspace,
+    variance: 12,
     distanceScores: { median: 50, spread: 20 },
     residualScores: { median: 1, spread: 0.5 },
   },
@@ -106,23 +107,44 @@ export function madeUpSubspaceArrays(): Record<SubspacePartName, NpyArray> {
   };
 }
 
+/** What classifier and risk model of the made-up bundle learned from: 5 good images and 100 defects. */
+export function madeUpSampleArrays(): Record<SamplePartName, NpyArray> {
+  const count = madeUp.images + 100;
+  const random = createRandom(73);
+  return {
+    'sample-embeddings': floats(random.normal, count, featureChannels),
+    'sample-features': {
+      dtype: 'float64',
+      shape: [count, 5],
+      data: Float64Array.from({ length: 5 * count }, random.uniform),
+    },
+    'sample-groups': {
+      dtype: 'int32',
+      shape: [count],
+      data: Int32Array.from({ length: count }, (_, sample) => sample % madeUp.images),
+    },
+  };
+}
+
 export interface MadeUpChanges {
   draft?: Partial<BundleDraft>;
   arrays?: Partial<Record<PartName, NpyArray>>;
   /** For a bundle of the score `fused`. */
   subspaceArrays?: Record<SubspacePartName, NpyArray>;
+  sampleArrays?: Record<SamplePartName, NpyArray>;
 }
 
 /** Writes the made-up bundle, with other numbers where they are given. */
 export function writeMadeUpBundle(
   store: ObjectStore,
-  { draft = {}, arrays = {}, subspaceArrays }: MadeUpChanges = {},
+  { draft = {}, arrays = {}, subspaceArrays, sampleArrays }: MadeUpChanges = {},
 ): Promise<Bundle> {
   return writeBundle({
     store,
     draft: madeUpDraft(draft),
     arrays: { ...madeUpArrays(), ...arrays },
     subspaceArrays,
+    sampleArrays,
     pictures: Array.from({ length: madeUp.images }, (_, image) => Uint8Array.of(image)),
     activate: true,
     count: () => () => {},

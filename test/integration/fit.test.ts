@@ -7,14 +7,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { evaluateBundle } from '../../src/fit/evaluate.js';
 import { type FitOptions, type FitProgress, fitBundle } from '../../src/fit/fit.js';
 import { directoryImages, storeImages, type TrainingSource } from '../../src/fit/training-images.js';
-import {
-  activeVersion,
-  type Bundle,
-  bundleCardKey,
-  listBundles,
-  partNames,
-  trainingPictureKey,
-} from '../../src/shared/bundle.js';
+import { activeVersion } from '../../src/shared/active-bundle.js';
+import { type Bundle, bundleCardKey, listBundles, partNames, trainingPictureKey } from '../../src/shared/bundle.js';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { scoredSchema } from '../../src/shared/contracts.js';
 import { decodeFloat16 } from '../../src/shared/float16.js';

@@ -3,9 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BundleDraft } from '../../src/fit/bundle-writer.js';
+import { activateBundle, activeVersion } from '../../src/shared/active-bundle.js';
 import {
-  activateBundle,
-  activeVersion,
   type Bundle,
   bundleCardKey,
   bundleKey,

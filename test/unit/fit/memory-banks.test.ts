@@ -46,8 +46,8 @@ const rowsOf = (sources: ArrayLike<number>) =>
   Float32Array.from({ length: sources.length * d }, (_, i) => projected[sources[Math.floor(i / d)]! * d + (i % d)]!);
 
 /** The rows that the plain algorithm takes from some images. */
-function plainSources(images: number[], rows: number): number[] {
-  const places = images.flatMap((image) => Array.from({ length: P }, (_, patch) => image * P + patch));
+function plainSources(images: number[], rows: number, others: number[] = []): number[] {
+  const places = [...images.flatMap((image) => Array.from({ length: P }, (_, patch) => image * P + patch)), ...others];
   const generator = createRandom(settings.seed);
   const projection = randomProjection(d, 64, generator);
   const points = new Float32Array(places.length * 64);
@@ -150,4 +150,47 @@ test('each bank may have a share of its patches, and plain distances', async () 
   const worst = distance.indexOf(Math.max(...distance));
   const { score } = reweightedScore(vectors.subarray(worst * d, (worst + 1) * d), rows, d, 9);
   expectClose([reweightedScores[heldOut]!], [score], { rtol: 1e-6 });
+});
+
+test('a bank that grows is chosen from its rows as well, and so is every bank of a fold', async () => {
+  const images = 4;
+  const patches = images * P;
+  const earlier = { rows: 30, patches: 200 };
+  const compute = createCompute({ threads: 2 });
+  const data = {
+    projected: shared.subarray(0, (patches + earlier.rows) * d),
+    ...{ earlier, others: [], patches: P, dims: d },
+    foldOf: Int32Array.of(0, 1, 0, 1),
+  };
+  const asked: number[] = [];
+  const bankRows = (of: number) => {
+    asked.push(of);
+    return 40;
+  };
+  const options = { bankRows, spacing: true, reweighted: false, folds: 2, seed: settings.seed, compute, onChosen() {} };
+  const { bank, distances } = await buildBanks(data, options);
+  await compute.close();
+  expect(asked).toEqual([patches + 200, patches / 2 + 200, patches / 2 + 200]);
+
+  const rowsBefore = Array.from({ length: earlier.rows }, (_, row) => patches + row);
+  const sources = plainSources([0, 1, 2, 3], 40, rowsBefore);
+  expect(sources.some((place) => place >= patches) && sources.some((place) => place < patches)).toBe(true);
+  expectClose(bank.sources, sources, {}, 'sources');
+  expectClose(bank.rows, rowsOf(sources), {}, 'rows');
+  expectClose(bank.spacing, await spacingOf(bank.rows, d, patches + 200), {}, 'spacing');
+
+  const heldOut = rowsOf(plainSources([1, 3], 40, rowsBefore));
+  const spacing = await spacingOf(heldOut, d, patches / 2 + 200);
+  const expected = Array.from({ length: P }, (_, patch) =>
+    Math.sqrt(
+      Math.min(
+        ...Array.from(spacing, (r, row) => {
+          let square = 0;
+          for (let dim = 0; dim < d; dim++) square += (projected[patch * d + dim]! - heldOut[row * d + dim]!) ** 2;
+          return square / r;
+        }),
+      ),
+    ),
+  );
+  expectClose(distances.subarray(0, P), expected, { atol: 1e-3 }, 'image 0');
 });

@@ -1,10 +1,11 @@
-import { Matrix, solve } from 'ml-matrix';
+import { Matrix } from 'ml-matrix';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { foldsOf } from '../../../src/fit/memory-banks.js';
 import { fitSecondTerm, type SecondTerm, secondTermTasks } from '../../../src/fit/second-term.js';
 import { createCompute, shareFloats } from '../../../src/shared/compute.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
+import { meanOf, plainDistances, plainResidual, plainStatistics, type Row } from '../../helpers/plain-second-term.js';
 
 // N images of P patches with d dimensions, K = P·d; they differ in two ways and by noise.
 const [N, P, d, folds, seed] = [14, 6, 4, 4, 5];
@@ -35,57 +36,6 @@ async function learn(threads: number, vectors = images): Promise<{ term: SecondT
   return { term, fitted };
 }
 
-type Row = ArrayLike<number>;
-const meanOf = (rows: Row[]) =>
-  Float64Array.from(rows[0]!, (_, k) => rows.reduce((sum, row) => sum + row[k]! / rows.length, 0));
-const minus = (a: Row, b: Row) => Float64Array.from(a, (value, k) => value - b[k]!);
-
-/** With every direction kept, what is taken away is Xᵀ (XXᵀ + λ I)⁻¹ X v: no eigenvectors are needed. */
-function plainResidual(learned: Row[]): (image: Row) => Float64Array {
-  const mean = meanOf(learned);
-  const X = new Matrix(learned.map((image) => [...minus(image, mean)]));
-  const G = X.mmul(X.transpose());
-  const ridge = Matrix.eye(learned.length).mul((0.03 * G.trace()) / learned.length);
-  return (image) => {
-    const v = Matrix.columnVector([...minus(image, mean)]);
-    const taken = X.transpose().mmul(solve(Matrix.add(G, ridge), X.mmul(v)));
-    return Float64Array.from(Matrix.sub(v, taken).to1DArray());
-  };
-}
-
-/** μ (K) and, at each position, C⁻¹. */
-function plainStatistics(residuals: Row[]) {
-  const n = residuals.length;
-  const overall = Array.from(
-    { length: d },
-    (_, i) =>
-      residuals.reduce(
-        (sum, row) => sum + Array.from(row).reduce((part, value, k) => part + (k % d === i ? value : 0), 0),
-        0,
-      ) /
-      (n * P),
-  );
-  const means = meanOf(residuals).map((mean, k) => (n * mean + 10 * overall[k % d]!) / (n + 10));
-  const scatters = Array.from({ length: P }, (_, p) => {
-    const rows = new Matrix(residuals.map((row) => [...minus(row, means).subarray(p * d, (p + 1) * d)]));
-    return rows.transpose().mmul(rows);
-  });
-  const pooled = scatters.reduce((sum, scatter) => Matrix.add(sum, scatter), Matrix.zeros(d, d)).div(n * P);
-  const ridge = Matrix.eye(d).mul((0.02 * pooled.trace()) / d);
-  const inverses = scatters.map((scatter) =>
-    solve(Matrix.add(Matrix.add(scatter, Matrix.mul(pooled, 100)).div(n + 100), ridge), Matrix.eye(d)),
-  );
-  return { means, inverses };
-}
-
-function plainDistances(residual: Row, { means, inverses }: ReturnType<typeof plainStatistics>): Float64Array {
-  const centred = minus(residual, means);
-  return Float64Array.from(inverses, (inverse, p) => {
-    const x = Matrix.columnVector([...centred.subarray(p * d, (p + 1) * d)]);
-    return Math.sqrt(x.transpose().mmul(inverse.mmul(x)).get(0, 0));
-  });
-}
-
 const outside = (fold: number) => (_: unknown, image: number) => foldOf[image] !== fold;
 
 describe('the second term', () => {
@@ -101,7 +51,7 @@ describe('the second term', () => {
   test('measures each image by a model that has not seen it', () => {
     const expected = images.map((_, n) => {
       const fold = foldOf[n]!;
-      return plainDistances(residuals[n]!, plainStatistics(residuals.filter(outside(fold))));
+      return plainDistances(residuals[n]!, plainStatistics(residuals.filter(outside(fold)), d));
     });
     expectClose(term.heldOut, Float64Array.from(expected.flatMap((row) => [...row])), { rtol: 2e-3 });
   });
@@ -115,7 +65,7 @@ describe('the second term', () => {
       { atol: 1e-4 },
       'offset',
     );
-    const statistics = plainStatistics(residuals);
+    const statistics = plainStatistics(residuals, d);
     expectClose(means, statistics.means, { atol: 1e-3 }, 'means');
     // L⁻ᵀ L⁻¹ = C⁻¹
     for (let p = 0; p < P; p++) {
