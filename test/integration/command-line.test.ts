@@ -64,7 +64,7 @@ describe('help', () => {
       'bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
     );
     const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
+      /backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -81,8 +81,8 @@ const usage: [args: string, says: string | RegExp][] = [
   ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['worker score bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
-  ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
-  ['fit DIR --product kol --score fused', /Allowed choices are position/],
+  ['fit DIR --product kol --profile thorough', /'thorough' is invalid\. Allowed choices are fast, accurate, classic\./],
+  ['fit DIR --product kol --score mean', /Allowed choices are fused, position, top3, max, reweighted\./],
   ['fit DIR --product kol --network float16', /Allowed choices are auto, int8, float/],
   ['fit DIR', /Expected a name .* for --product but received nothing/],
   ['fit DIR --product Kol', /Expected a name .* for --product but received "Kol"/],
