@@ -1,0 +1,35 @@
+import type { Attribute } from '../graph-builder.js';
+import type { RuleContext } from './rule.js';
+
+// Operators whose axes moved from an attribute to an input, written as the model's version of the operator set wants them.
+
+type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax';
+
+/** The version from which an operator takes its axes as an input. */
+const axesAsInputSince = { ReduceSum: 13, ReduceMean: 18, ReduceMax: 18, Squeeze: 13, Unsqueeze: 13 } as const;
+
+export function addReduction(
+  context: RuleContext,
+  op: Reduction,
+  tensor: string,
+  axes: readonly number[],
+  keepdims: 0 | 1,
+): string {
+  return addWithAxes(context, op, tensor, axes, { keepdims });
+}
+
+export function addWithAxes(
+  { graph, opset }: RuleContext,
+  op: keyof typeof axesAsInputSince,
+  tensor: string,
+  axes: readonly number[],
+  attributes: Record<string, Attribute> = {},
+): string {
+  if (opset >= axesAsInputSince[op]) return graph.add(op, [tensor, graph.integers(...axes)], attributes);
+  return graph.add(op, [tensor], { ...attributes, axes });
+}
+
+/** `tensor` with other dims, in the same order of values. */
+export function addReshape({ graph }: RuleContext, tensor: string, dims: readonly number[]): string {
+  return graph.add('Reshape', [tensor, graph.integers(...dims)]);
+}
