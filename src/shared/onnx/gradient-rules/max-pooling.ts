@@ -1,6 +1,6 @@
 import { addReshape } from './opset-forms.js';
 import { type GradientRules, intAttribute, intsAttribute, type RuleContext } from './rule.js';
-import { extentOf, type SlidingAxis, slidingAttributes, slidingAxes } from './windows.js';
+import { extentOf, padsOf, type SlidingAxis, slidingAttributes, slidingAxes } from './windows.js';
 
 /** Maxima of windows or of all places; dims are (N, C, ...spatial). Of equal values the first of the window has the gradient. */
 export const maxPoolingRules: GradientRules = {
@@ -15,10 +15,7 @@ function poolGradient(context: RuleContext, kernel: readonly number[]): (string 
   const { node, rules, graph, outputGradients, dims } = context;
   const [input, output] = [node.input[0]!, node.output[0]!];
   const axes = slidingAxes(context, kernel, dims(input), dims(output));
-  const pads = intsAttribute(context, 'pads') ?? [
-    ...axes.map(({ begin }) => begin),
-    ...axes.map(({ end }) => Math.max(end, 0)),
-  ];
+  const pads = intsAttribute(context, 'pads') ?? padsOf(axes);
   const ceil_mode = intAttribute(context, 'ceil_mode') ?? 0;
   const places = graph.addMulti('MaxPool', [input], { ...slidingAttributes(axes), pads, ceil_mode }, 2)[1]!;
   const unpool = (values: string) => addUnpool(context, values, places, axes);

@@ -68,9 +68,15 @@ export const slidingAttributes = (axes: readonly SlidingAxis[]) => ({
   dilations: axes.map(({ dilation }) => dilation),
 });
 
+/** The pads attribute; inputs that are never read at the end are no pad. */
+export const padsOf = (axes: readonly SlidingAxis[]): number[] => [
+  ...axes.map(({ begin }) => begin),
+  ...axes.map(({ end }) => Math.max(end, 0)),
+];
+
 /** The attributes of a ConvTranspose node that passes back what windows of this kind gathered. */
 export const transposedAttributes = (axes: readonly SlidingAxis[]) => ({
   ...slidingAttributes(axes),
-  pads: [...axes.map(({ begin }) => begin), ...axes.map(({ end }) => Math.max(end, 0))],
+  pads: padsOf(axes),
   output_padding: axes.map(({ end }) => Math.max(-end, 0)),
 });
