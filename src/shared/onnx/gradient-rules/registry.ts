@@ -1,19 +1,23 @@
 import type { NodeProto } from '../model.js';
 import { activationRules, functionRules, microsoftActivationRules } from './activations.js';
 import { arithmeticRules } from './arithmetic.js';
+import { gatherRules } from './gathers.js';
 import { productRules } from './products.js';
 import { reductionRules } from './reductions.js';
 import type { GradientRule, GradientRules } from './rule.js';
 import { shapeRules } from './shapes.js';
+import { sliceRules } from './slices.js';
 import { softmaxRules } from './softmax.js';
 
 const rules: GradientRules = {
   ...activationRules,
   ...arithmeticRules,
   ...functionRules,
+  ...gatherRules,
   ...productRules,
   ...reductionRules,
   ...shapeRules,
+  ...sliceRules,
   ...softmaxRules,
 };
 
