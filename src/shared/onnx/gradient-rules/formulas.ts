@@ -17,6 +17,7 @@ const unaryOps = {
   sign: 'Sign',
   sin: 'Sin',
   softplus: 'Softplus',
+  sqrt: 'Sqrt',
   tanh: 'Tanh',
 } as const;
 
