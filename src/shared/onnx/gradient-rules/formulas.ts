@@ -10,7 +10,6 @@ const unaryOps = {
   exp: 'Exp',
   log: 'Log',
   neg: 'Neg',
-  not: 'Not',
   reciprocal: 'Reciprocal',
   relu: 'Relu',
   sigmoid: 'Sigmoid',
