@@ -84,7 +84,9 @@ test('the multiplier of a tiny change is the derivative', async () => {
 for (const golden of goldenCases('deep-shap')) {
   test(`deep-shap/${golden.name}: multipliers times differences, mean over references`, async () => {
     const [x, background] = [golden.float32('x'), golden.float32('background')];
-    const [rows, features] = x.shape as [number, number];
+    const [rows, ...sample] = x.shape as [number, ...number[]];
+    const features = sample.reduce((product, size) => product * size, 1);
+    const classes = golden.output('expected_value').data.length;
     const references = background.shape[0]!;
     const batch = rows * references;
     const paired = new Float32Array(2 * batch * features);
@@ -95,14 +97,17 @@ for (const golden of goldenCases('deep-shap')) {
     }
     const graph = createGraphBuilder({ base: readModel(readFileSync(golden.network())) });
     graph.output('result', 'logits');
-    const feeds = { input: new Tensor('float32', paired, [2 * batch, features]) };
-    const seed = { weights: new Float32Array(2 * batch).fill(1), dims: [2 * batch, 1] };
-    const [multipliers] = await differentiate(graph.build(), ['input'], feeds, seed, 'deeplift-rescale');
-    const phi = new Float64Array(rows * features);
-    for (let i = 0; i < batch * features; i++) {
-      const row = Math.floor(i / features / references);
-      phi[row * features + (i % features)]! +=
-        (multipliers![i]! * (paired[i]! - paired[i + batch * features]!)) / references;
+    const feeds = { input: new Tensor('float32', paired, [2 * batch, ...sample]) };
+    const phi = new Float64Array(rows * features * classes);
+    for (let k = 0; k < classes; k++) {
+      const weights = Float32Array.from({ length: 2 * batch * classes }, (_, i) => (i % classes === k ? 1 : 0));
+      const seed = { weights, dims: [2 * batch, classes] };
+      const [multipliers] = await differentiate(graph.build(), ['input'], feeds, seed, 'deeplift-rescale');
+      for (let i = 0; i < batch * features; i++) {
+        const row = Math.floor(i / features / references);
+        phi[(row * features + (i % features)) * classes + k]! +=
+          (multipliers![i]! * (paired[i]! - paired[i + batch * features]!)) / references;
+      }
     }
     golden.check({ phi }, ['expected_value']);
   });
