@@ -1,7 +1,8 @@
 import type { Tensor } from 'onnxruntime-node';
 import { messageOf, PatchlineError } from '../errors.js';
 import { createGraphBuilder, namesReadBy } from './graph-builder.js';
-import { type ElementType, elementTypes, type ModelProto, type NodeProto, writeModel } from './model.js';
+import { type ElementType, elementTypes, type ModelProto, type NodeProto } from './model.js';
+import { packModel } from './packed-model.js';
 import { createSession } from './session.js';
 import { readTensorValues } from './tensor-values.js';
 
@@ -48,7 +49,8 @@ async function runAll(model: ModelProto, feeds: Record<string, Tensor>): Promise
   const output = names.filter(Boolean).map((name) => ({ name }));
   const exposed = { ...model, graph: { ...model.graph, input: graph.input, output } };
   try {
-    const session = await createSession(writeModel(exposed), 'disabled');
+    const { bytes, weights } = packModel(exposed);
+    const session = await createSession(bytes, 'disabled', weights);
     const results = await session.run(feeds);
     await session.release();
     return results as Record<string, Tensor>;
