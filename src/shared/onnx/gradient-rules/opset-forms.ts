@@ -1,4 +1,5 @@
 import type { Attribute } from '../graph-builder.js';
+import { elementTypes } from '../model.js';
 import type { RuleContext } from './rule.js';
 
 // Operators whose axes moved from an attribute to an input, written as the model's version of the operator set wants them.
@@ -32,4 +33,16 @@ export function addWithAxes(
 /** `tensor` with other dims, in the same order of values. */
 export function addReshape({ graph }: RuleContext, tensor: string, dims: readonly number[]): string {
   return graph.add('Reshape', [tensor, graph.integers(...dims)]);
+}
+
+/** A constant of the element type of `like`. */
+export function addFloats(
+  { graph, type }: RuleContext,
+  values: Float32Array,
+  dims: readonly number[],
+  like: string,
+): string {
+  const elementType = type(like);
+  const constant = graph.constant(elementType === 'float64' ? Float64Array.from(values) : values, dims);
+  return elementType === 'float16' ? graph.add('Cast', [constant], { to: elementTypes.float16 }) : constant;
 }
