@@ -4,10 +4,17 @@ import type { RuleContext } from './rule.js';
 
 // Operators whose axes moved from an attribute to an input, written as the model's version of the operator set wants them.
 
-type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax';
+type Reduction = 'ReduceSum' | 'ReduceMean' | 'ReduceMax' | 'ReduceMin';
 
 /** The version from which an operator takes its axes as an input. */
-const axesAsInputSince = { ReduceSum: 13, ReduceMean: 18, ReduceMax: 18, Squeeze: 13, Unsqueeze: 13 } as const;
+const axesAsInputSince = {
+  ReduceSum: 13,
+  ReduceMean: 18,
+  ReduceMax: 18,
+  ReduceMin: 18,
+  Squeeze: 13,
+  Unsqueeze: 13,
+} as const;
 
 export function addReduction(
   context: RuleContext,
@@ -45,4 +52,15 @@ export function addFloats(
   const elementType = type(like);
   const constant = graph.constant(elementType === 'float64' ? Float64Array.from(values) : values, dims);
   return elementType === 'float16' ? graph.add('Cast', [constant], { to: elementTypes.float16 }) : constant;
+}
+
+/** Values repeated along axes of size 1. */
+export function addExpand({ graph }: RuleContext, tensor: string, dims: readonly number[]): string {
+  return graph.add('Expand', [tensor, graph.integers(...dims)]);
+}
+
+/** A part of a tensor along one axis, from `start` up to `end`. */
+export function addSlice({ graph }: RuleContext, tensor: string, axis: number, start: number, end: number): string {
+  const [from, to, along] = [start, end, axis].map((each) => graph.integers(each)) as [string, string, string];
+  return graph.add('Slice', [tensor, from, to, along]);
 }

@@ -1,20 +1,32 @@
 import type { NodeProto } from '../model.js';
+import { activationRules, functionRules, microsoftActivationRules } from './activations.js';
 import { arithmeticRules } from './arithmetic.js';
 import { averagePoolingRules } from './average-pooling.js';
 import { convolutionRules } from './convolution.js';
 import { maxPoolingRules } from './max-pooling.js';
+import { productRules } from './products.js';
+import { reductionRules } from './reductions.js';
 import type { GradientRule, GradientRules } from './rule.js';
 import { shapeRules } from './shapes.js';
+import { softmaxRules } from './softmax.js';
 
 const rules: GradientRules = {
   ...arithmeticRules,
   ...averagePoolingRules,
   ...convolutionRules,
   ...maxPoolingRules,
+  ...activationRules,
+  ...functionRules,
+  ...productRules,
+  ...reductionRules,
   ...shapeRules,
+  ...softmaxRules,
 };
+
+/** Of operators that are not ONNX's own, by domain. */
+const rulesOfOthers: Readonly<Record<string, GradientRules>> = { 'com.microsoft': microsoftActivationRules };
 
 /** The rule of a node's operator; undefined where there is none. */
 export function ruleOf({ opType, domain }: NodeProto): GradientRule | undefined {
-  return !domain || domain === 'ai.onnx' ? rules[opType] : undefined;
+  return (!domain || domain === 'ai.onnx' ? rules : rulesOfOthers[domain])?.[opType];
 }

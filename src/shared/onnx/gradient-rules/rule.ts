@@ -1,3 +1,4 @@
+import { PatchlineError } from '../../errors.js';
 import type { GraphBuilder } from '../graph-builder.js';
 import { attributeTypes, type ElementType, type NodeProto, type TensorProto } from '../model.js';
 
@@ -58,3 +59,16 @@ export function textAttribute(context: WithNode, name: string): string | undefin
 
 export const tensorAttribute = (context: WithNode, name: string): TensorProto | undefined =>
   attributeOf(context, name)?.t;
+
+/** A node as messages name it: operator, name and opset. */
+export const describe = ({ node, opset }: Pick<RuleContext, 'node' | 'opset'>): string =>
+  `${node.opType} (node ${node.name || node.output[0]}, opset ${opset})`;
+
+/** Throws OP_NOT_SUPPORTED for a form of an operator that its rule does not cover; `expected` and `received` complete the message. */
+export function unsupported(context: Pick<RuleContext, 'node' | 'opset'>, expected: string, received: string): never {
+  throw new PatchlineError(
+    'OP_NOT_SUPPORTED',
+    `Expected ${expected} for a gradient through ${describe(context)} but received ${received}`,
+    { details: { op: context.node.opType, node: context.node.name || context.node.output[0], opset: context.opset } },
+  );
+}
