@@ -1,5 +1,21 @@
 import { expectShape } from '../shared/kernels/shape.js';
+import type { FloatTensor } from '../shared/onnx/run-graph.js';
+import { displayCam } from './cam/display.js';
 import type { ImageAxes } from './image-axes.js';
+import type { Method } from './methods.js';
+import { sampleOf } from './question.js';
+
+/** An explanation as it is shown: 0 .. 1 at the size of the input, (N, H, W). */
+export function displayExplanation(kind: Method['kind'], { data, dims }: FloatTensor, axes: ImageAxes): FloatTensor {
+  const { N, H, W } = axes;
+  const shown = { dims: [N, H, W] };
+  if (kind === 'attribution') return { data: displayAttribution(data, axes), ...shown };
+  if (kind === 'saliency') return { data: scaleEach(data, N), ...shown };
+  const [, h, w] = dims as [number, number, number];
+  const all = new Float32Array(N * H * W);
+  for (let n = 0; n < N; n++) all.set(displayCam(Float32Array.from(sampleOf(data, n, N)), h, w, H, W), n * H * W);
+  return { data: all, ...shown };
+}
 
 /**
  * Where a signed attribution is large: Σ_c |v|, scaled to 0 .. 1 in each image.
