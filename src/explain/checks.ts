@@ -124,7 +124,7 @@ async function forEachClass(
 }
 
 /** As parts of the length of the values: long steps cross kinks, short ones drown in rounding. The closest difference counts. */
-const stepLengths = [1e-2, 1e-3, 1e-4];
+const stepLengths = [1e-2, 1e-3, 1e-4, 1e-5];
 
 /** Central differences along the gradient itself and along a random direction. */
 async function compareWithDifferences(

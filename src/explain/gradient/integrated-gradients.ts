@@ -43,7 +43,8 @@ export async function integratedGradients(
   for await (const each of pMapIterable(points, (alpha) => gradient(between(alpha), seed), runsAtATime)) {
     const weight = weights[done]!;
     for (let i = 0; i < sums.length; i++) sums[i]! += weight * each[i]!;
-    report?.(++done, points.length);
+    done++;
+    report?.(done, points.length);
   }
   const averageGradient = Float32Array.from(sums);
   const attribution = Float32Array.from(sums, (sum, i) => (x[i]! - baseline[i]!) * sum);

@@ -24,7 +24,8 @@ export async function smoothGrad(
   let done = 0;
   for await (const each of pMapIterable(noise, (array) => gradient(noisy(array), seed), runsAtATime)) {
     for (let i = 0; i < sums.length; i++) sums[i]! += each[i]!;
-    report?.(++done);
+    done++;
+    report?.(done);
   }
   return Float32Array.from(sums, (sum) => sum / done);
 }
