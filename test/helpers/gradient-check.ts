@@ -3,7 +3,7 @@ import { createRandom } from '../../src/shared/kernels/random.js';
 import { appendGradients } from '../../src/shared/onnx/gradient.js';
 import type { PropagationRules } from '../../src/shared/onnx/gradient-rules/rule.js';
 import { createGraphBuilder, type GraphBuilder } from '../../src/shared/onnx/graph-builder.js';
-import { type ModelProto, writeModel } from '../../src/shared/onnx/model.js';
+import { type GraphProto, type ModelProto, writeModel } from '../../src/shared/onnx/model.js';
 import { createSession } from '../../src/shared/onnx/session.js';
 import { traceTensors } from '../../src/shared/onnx/traced-tensors.js';
 
@@ -18,6 +18,8 @@ export interface CheckedGraph {
   value?(uniform: number, input: number): number;
   /** How far a value is moved to either side. */
   step?: number;
+  /** 2: what is checked is the gradient of the gradient, through the nodes that the rules append. */
+  order?: 1 | 2;
 }
 
 export interface GradientComparison {
@@ -38,20 +40,25 @@ export async function compareGradients({
   seed = 0,
   value = (uniform) => uniform,
   step = 1e-2,
+  order = 1,
 }: CheckedGraph): Promise<GradientComparison> {
   const random = createRandom(seed);
   const uniform = () => random.uniform() * 2 - 1;
   const graph = createGraphBuilder({ opset });
   const names = dims.map((each, index) => graph.input(`input_${index}`, 'float32', each));
   graph.output('result', compose(graph, names));
-  const model = graph.build();
   const arrays = dims.map((each, index) =>
     Float32Array.from({ length: each.reduce((product, size) => product * size, 1) }, () => value(uniform(), index)),
   );
   const feeds = Object.fromEntries(names.map((name, i) => [name, new Tensor('float32', arrays[i]!, [...dims[i]!])]));
-  const traced = await traceTensors(model, feeds);
-  const outputDims = traced.get('result')!.dims;
-  const weights = Float32Array.from({ length: outputDims.reduce((product, size) => product * size, 1) }, uniform);
+  const randomWeights = async (of: ModelProto) => {
+    const outputDims = (await traceTensors(of, feeds)).get('result')!.dims;
+    const weights = Float32Array.from({ length: outputDims.reduce((product, size) => product * size, 1) }, uniform);
+    return { weights, dims: outputDims };
+  };
+  let model = graph.build();
+  if (order === 2) model = await gradientModel(model, names, feeds, await randomWeights(model));
+  const { weights, dims: outputDims } = await randomWeights(model);
   const gradients = await differentiate(model, names, feeds, { weights, dims: outputDims });
 
   const session = await createSession(writeModel(model));
@@ -78,6 +85,31 @@ export async function compareGradients({
   }
   await session.release();
   return { largestDifference, gradients, differences };
+}
+
+/** A model with the gradients of Σ weights · result by its inputs, one after the other, as its `result`. */
+async function gradientModel(
+  model: ModelProto,
+  targets: readonly string[],
+  feeds: Record<string, Tensor>,
+  { weights, dims }: { weights: Float32Array; dims: readonly number[] },
+): Promise<ModelProto> {
+  const renamed = { ...model, graph: renameTensor(model.graph, 'result', 'first_result') };
+  const graph = createGraphBuilder({ base: renamed });
+  const traced = await traceTensors(renamed, feeds);
+  const seed = graph.constant(weights, dims);
+  const gradients = appendGradients(graph, renamed, traced, { output: 'first_result', seed, targets });
+  const flat = targets.map((target) => graph.add('Reshape', [gradients.get(target)!, graph.integers(-1)]));
+  graph.output('result', graph.add('Concat', flat, { axis: 0 }));
+  return graph.build();
+}
+
+function renameTensor(graph: GraphProto, from: string, to: string): GraphProto {
+  const renamed = (names: readonly string[]) => names.map((name) => (name === from ? to : name));
+  return {
+    ...graph,
+    node: graph.node.map((node) => ({ ...node, input: renamed(node.input), output: renamed(node.output) })),
+  };
 }
 
 /** Gradients of Σ weights · result by the inputs of a model. */

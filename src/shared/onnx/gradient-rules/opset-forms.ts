@@ -64,3 +64,14 @@ export function addSlice({ graph }: RuleContext, tensor: string, axis: number, s
   const [from, to, along] = [start, end, axis].map((each) => graph.integers(each)) as [string, string, string];
   return graph.add('Slice', [tensor, from, to, along]);
 }
+
+/** Zeros added before and after along each axis; negative counts take values away. */
+export function addPad(
+  { graph }: RuleContext,
+  tensor: string,
+  before: readonly number[],
+  after: readonly number[],
+): string {
+  if ([...before, ...after].every((count) => count === 0)) return tensor;
+  return graph.add('Pad', [tensor, graph.integers(...before, ...after)]);
+}

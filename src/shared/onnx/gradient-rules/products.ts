@@ -1,11 +1,38 @@
 import { sumToShape } from './broadcasting.js';
 import { formulasOf } from './formulas.js';
-import { addReshape } from './opset-forms.js';
+import { addExpand, addReshape } from './opset-forms.js';
 import { factorOf } from './rescale.js';
-import { floatAttribute, type GradientRules, intAttribute, type RuleContext, unsupported } from './rule.js';
+import {
+  floatAttribute,
+  type GradientRules,
+  intAttribute,
+  type RuleContext,
+  textAttribute,
+  unsupported,
+} from './rule.js';
 
 /** Products of matrices and of tensors. */
 export const productRules: GradientRules = {
+  Einsum: (context) => {
+    const { node, graph, outputGradients, wanted, dims } = context;
+    const { terms, result } = einsumTerms(context);
+    return node.input.map((input, index) => {
+      if (!wanted[index]) return undefined;
+      const term = terms[index]!;
+      const others = node.input.flatMap((_, each) => (each === index ? [] : [each]));
+      const otherTerms = others.map((each) => terms[each]!);
+      const present = [...term].filter((label) => [result, ...otherTerms].some((each) => each.includes(label)));
+      const equation = `${[result, ...otherTerms]}->${present.join('')}`;
+      const product = graph.add('Einsum', [outputGradients[0]!, ...others.map((each) => factorOf(context, each))], {
+        equation,
+      });
+      // Axes that stand in this factor only were summed by themselves.
+      const kept = dims(input).map((size, axis) => (present.includes(term[axis]!) ? size : 1));
+      return present.length === term.length
+        ? product
+        : addExpand(context, addReshape(context, product, kept), dims(input));
+    });
+  },
   Gemm: (context) => {
     const { node, graph, outputGradients, wanted, dims } = context;
     if (context.rules === 'deeplift-rescale' && wanted[0] && wanted[1]) {
@@ -58,4 +85,23 @@ export const productRules: GradientRules = {
 function addTransposed({ graph }: RuleContext, matrices: string, rank: number): string {
   const perm = Array.from({ length: rank }, (_, axis) => axis);
   return graph.add('Transpose', [matrices], { perm: [...perm.slice(0, -2), rank - 1, rank - 2] });
+}
+
+/** The labels of the axes of each factor and of the result. */
+function einsumTerms(context: RuleContext): { terms: string[]; result: string } {
+  const equation = textAttribute(context, 'equation')!.replaceAll(' ', '');
+  const [left, right] = equation.split('->') as [string, string | undefined];
+  const terms = left.split(',');
+  const labels = [...terms.join('')].sort();
+  const result = right ?? labels.filter((label) => labels.indexOf(label) === labels.lastIndexOf(label)).join('');
+  if (equation.includes('.')) unsupported(context, 'an equation without ...', equation);
+  if (terms.some((term) => new Set(term).size < term.length)) {
+    unsupported(context, 'an equation without diagonals', equation);
+  }
+  const varying = context.wanted.filter(Boolean).length;
+  const isPaired = terms.length === 2 && new Set([...terms, result].map((term) => term[0])).size === 1;
+  if (context.rules === 'deeplift-rescale' && varying > 1 && !isPaired) {
+    unsupported(context, 'two factors whose first axis is that of samples and references', equation);
+  }
+  return { terms, result };
 }

@@ -23,11 +23,12 @@ function reduction(gradient: ReductionGradient, broadcasts = false): GradientRul
     const { node, outputGradients, dims } = context;
     const [x, y] = [node.input[0]!, node.output[0]!];
     const axes = reducedAxes(context);
+    if (axes.length === 0 && dims(x).length > 0) return [outputGradients[0]];
     const kept = dims(x).map((size, axis) => (axes.includes(axis) ? 1 : size));
     const shaped = (tensor: string) => (dims(y).length === kept.length ? tensor : addReshape(context, tensor, kept));
     const parts = { x, y: shaped(y), g: shaped(outputGradients[0]!), axes, kept };
     const result = gradient({ ...formulasOf(context), ...parts }, context);
-    return [broadcasts && axes.length > 0 ? addExpand(context, result, dims(x)) : result];
+    return [broadcasts ? addExpand(context, result, dims(x)) : result];
   };
 }
 

@@ -3,23 +3,27 @@ import { activationRules, functionRules, microsoftActivationRules } from './acti
 import { arithmeticRules } from './arithmetic.js';
 import { averagePoolingRules } from './average-pooling.js';
 import { convolutionRules } from './convolution.js';
+import { gatherRules } from './gathers.js';
 import { maxPoolingRules } from './max-pooling.js';
 import { productRules } from './products.js';
 import { reductionRules } from './reductions.js';
 import type { GradientRule, GradientRules } from './rule.js';
 import { shapeRules } from './shapes.js';
+import { sliceRules } from './slices.js';
 import { softmaxRules } from './softmax.js';
 
 const rules: GradientRules = {
+  ...activationRules,
   ...arithmeticRules,
   ...averagePoolingRules,
   ...convolutionRules,
-  ...maxPoolingRules,
-  ...activationRules,
   ...functionRules,
+  ...gatherRules,
+  ...maxPoolingRules,
   ...productRules,
   ...reductionRules,
   ...shapeRules,
+  ...sliceRules,
   ...softmaxRules,
 };
 

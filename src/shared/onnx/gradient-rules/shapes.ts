@@ -25,6 +25,13 @@ export const shapeRules: GradientRules = {
       return wanted[index] ? addSlice(context, outputGradients[0]!, axis, start, end) : undefined;
     });
   },
+  CumSum: ({ node, graph, outputGradients }) => {
+    const [exclusive, reverse] = ['exclusive', 'reverse'].map((name) => intAttribute({ node }, name) ?? 0) as [
+      number,
+      number,
+    ];
+    return [graph.add('CumSum', [outputGradients[0]!, node.input[1]!], { exclusive, reverse: 1 - reverse })];
+  },
   Dropout: (context) => {
     if (context.values(context.node.input[2])?.[0]) unsupported(context, 'training_mode 0', '1');
     return [context.outputGradients[0]];
@@ -69,6 +76,9 @@ export const shapeRules: GradientRules = {
     const inverse = Array.from({ length: rank }, (_, axis) => perm.indexOf(axis));
     return [graph.add('Transpose', [outputGradients[0]!], { perm: inverse })];
   },
+  Trilu: ({ node, graph, outputGradients }) => [
+    graph.add('Trilu', [outputGradients[0]!, ...node.input.slice(1)], { upper: intAttribute({ node }, 'upper') ?? 1 }),
+  ],
   Unsqueeze: reshaped,
   /** Under `deeplift-rescale`, completeness holds where sample and reference meet the same condition. */
   Where: (context) => {

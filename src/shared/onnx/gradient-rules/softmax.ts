@@ -1,32 +1,38 @@
 import { axisOf } from './axes.js';
 import { formulasOf } from './formulas.js';
 import { addReduction } from './opset-forms.js';
-import { multiplierOf, otherOf, pairMeanOf } from './rescale.js';
+import { multiplierOf, pairMeanOf } from './rescale.js';
 import { type GradientRules, intAttribute, type RuleContext } from './rule.js';
 
 /**
- * Under `deeplift-rescale` both are composed of what they are made of, exp, sum and quotient or logarithm, as the package shap
- * does with Softmax in TensorFlow graphs, so that completeness holds.
+ * Under `deeplift-rescale` Softmax is exp after LogSoftmax, and LogSoftmax the difference of its input and log Σ exp, each of
+ * which passes on what it changes by, so that completeness holds.
  */
 export const softmaxRules: GradientRules = {
   LogSoftmax: (context) => {
-    const { mul, sub, exp } = formulasOf(context);
-    const [axes, g, y] = [softmaxAxes(context), context.outputGradients[0]!, context.node.output[0]!];
-    const shares = context.rules === 'deeplift-rescale' ? logSumExpShares(context, axes) : exp(y);
-    return [sub(g, mul(addReduction(context, 'ReduceSum', g, axes, 1), shares))];
+    const shares = context.rules === 'deeplift-rescale' ? undefined : formulasOf(context).exp(context.node.output[0]!);
+    return [logSoftmaxGradient(context, context.outputGradients[0]!, shares)];
   },
   Softmax: (context) => {
-    const { mul, sub } = formulasOf(context);
-    const [axes, g, y] = [softmaxAxes(context), context.outputGradients[0]!, context.node.output[0]!];
-    const sum = (tensor: string) => addReduction(context, 'ReduceSum', tensor, axes, 1);
-    if (context.rules !== 'deeplift-rescale') return [mul(y, sub(g, sum(mul(g, y))))];
-    const { exponentials, multiplier, inverse, kept, dims } = exponentialsOf(context, axes);
-    const byNumerator = mul(g, pairMeanOf(context, inverse, kept));
-    const byInverse = sum(mul(g, pairMeanOf(context, exponentials, dims)));
-    const byDenominator = mul(byInverse, mul(inverse, otherOf(context, inverse, kept)));
-    return [mul(sub(byNumerator, byDenominator), multiplier)];
+    const { node, graph, outputGradients, rules, opset } = context;
+    const { mul } = formulasOf(context);
+    const [x, y] = [node.input[0]!, node.output[0]!];
+    const g = outputGradients[0]!;
+    if (rules !== 'deeplift-rescale') return [logSoftmaxGradient(context, mul(g, y), y)];
+    const logarithm = graph.add('LogSoftmax', [x], { axis: intAttribute(context, 'axis') ?? (opset >= 13 ? -1 : 1) });
+    return [logSoftmaxGradient(context, mul(g, multiplierOf(context, y, logarithm, y, context.dims(x))))];
   },
 };
+
+/** @param shares of the changes of the input in that of log Σ exp */
+function logSoftmaxGradient(
+  context: RuleContext,
+  gradient: string,
+  shares = logSumExpShares(context, softmaxAxes(context)),
+) {
+  const { mul, sub } = formulasOf(context);
+  return sub(gradient, mul(shares, addReduction(context, 'ReduceSum', gradient, softmaxAxes(context), 1)));
+}
 
 /** Before opset 13 all axes from the given one on were taken as one. */
 function softmaxAxes(context: RuleContext): number[] {
@@ -35,22 +41,17 @@ function softmaxAxes(context: RuleContext): number[] {
   return context.opset >= 13 ? [axis] : Array.from({ length: rank - axis }, (_, index) => axis + index);
 }
 
-/** What makes Δ log Σ exp x of Δx under `deeplift-rescale`. */
+/**
+ * What makes Δ log Σ exp x of Δx under `deeplift-rescale`: exp, sum and logarithm in turn. What is taken from x before exp lies
+ * between the maxima of sample and reference, so that neither overflows nor vanishes.
+ */
 export function logSumExpShares(context: RuleContext, axes: readonly number[]): string {
-  const { mul, log } = formulasOf(context);
-  const { multiplier, sum, inverse, kept } = exponentialsOf(context, axes);
-  return mul(multiplier, multiplierOf(context, inverse, sum, log(sum), kept));
-}
-
-/** exp(x - c) of the input x and its sums along the axes, with c between the maxima of sample and reference against overflow. */
-function exponentialsOf(context: RuleContext, axes: readonly number[]) {
-  const { sub, exp, reciprocal } = formulasOf(context);
+  const { sub, mul, exp, log, reciprocal } = formulasOf(context);
   const x = context.node.input[0]!;
-  const dims = context.dims(x);
-  const kept = dims.map((size, axis) => (axes.includes(axis) ? 1 : size));
+  const kept = context.dims(x).map((size, axis) => (axes.includes(axis) ? 1 : size));
   const center = pairMeanOf(context, addReduction(context, 'ReduceMax', x, axes, 1), kept);
   const exponentials = exp(sub(x, center));
   const sum = addReduction(context, 'ReduceSum', exponentials, axes, 1);
-  const multiplier = multiplierOf(context, exponentials, x, exponentials);
-  return { exponentials, multiplier, sum, inverse: reciprocal(sum), dims, kept };
+  const bySum = multiplierOf(context, reciprocal(sum), sum, log(sum), kept);
+  return mul(multiplierOf(context, exponentials, x, exponentials), bySum);
 }

@@ -1,7 +1,4 @@
-import { expect, test } from 'vitest';
-import { compareGradients } from '../../../helpers/gradient-check.js';
-
-const close = 2e-3;
+import { testGradients } from '../../../helpers/gradient-cases.js';
 
 const gemms = [
   { transA: 0, transB: 0, alpha: 1, beta: 1, c: [4] },
@@ -11,14 +8,11 @@ const gemms = [
   { transA: 0, transB: 1, alpha: 1, beta: 1, c: undefined },
 ];
 for (const { transA, transB, alpha, beta, c } of gemms) {
-  test(`Gemm, transA ${transA}, transB ${transB}, alpha ${alpha}, beta ${beta}, C [${c}]`, async () => {
-    const dims = [transA ? [2, 3] : [3, 2], transB ? [4, 2] : [2, 4], ...(c ? [c] : [])];
-    const { largestDifference } = await compareGradients({
-      compose: (graph, inputs) =>
-        graph.add('Gemm', inputs, { transA, transB, alpha: { float: alpha }, beta: { float: beta } }),
-      dims,
-    });
-    expect(largestDifference).toBeLessThan(close);
+  testGradients(`Gemm, transA ${transA}, transB ${transB}, alpha ${alpha}, beta ${beta}, C [${c}]`, {
+    compose: (graph, inputs) =>
+      graph.add('Gemm', inputs, { transA, transB, alpha: { float: alpha }, beta: { float: beta } }),
+    dims: [transA ? [2, 3] : [3, 2], transB ? [4, 2] : [2, 4], ...(c ? [c] : [])],
+    opsets: [11, 21],
   });
 }
 
@@ -50,11 +44,50 @@ const matMuls = [
   [[2, 3, 2], [2]],
 ];
 for (const dims of matMuls) {
-  for (const opset of [11, 17]) {
-    test(`MatMul of [${dims[0]}] and [${dims[1]}], opset ${opset}`, async () => {
-      const compose = (graph: Parameters<Parameters<typeof compareGradients>[0]['compose']>[0], inputs: string[]) =>
-        graph.add('MatMul', inputs);
-      expect((await compareGradients({ compose, dims, opset })).largestDifference).toBeLessThan(close);
-    });
-  }
+  testGradients(`MatMul of [${dims[0]}] and [${dims[1]}]`, {
+    compose: (graph, inputs) => graph.add('MatMul', inputs),
+    dims,
+    opsets: [11, 17],
+  });
+}
+
+const equations = [
+  {
+    equation: 'ab,bc->ac',
+    dims: [
+      [2, 3],
+      [3, 2],
+    ],
+  },
+  {
+    equation: 'bij, bkj -> bik',
+    dims: [
+      [2, 2, 3],
+      [2, 2, 3],
+    ],
+  },
+  {
+    equation: 'ab,cd->ac',
+    dims: [
+      [2, 3],
+      [2, 2],
+    ],
+  },
+  { equation: 'ab,b', dims: [[2, 3], [3]] },
+  {
+    equation: 'ab,bc,cd->da',
+    dims: [
+      [2, 2],
+      [2, 3],
+      [3, 2],
+    ],
+  },
+  { equation: 'abc->cb', dims: [[2, 3, 2]] },
+];
+for (const { equation, dims } of equations) {
+  testGradients(`Einsum ${equation}`, {
+    compose: (graph, inputs) => graph.add('Einsum', inputs, { equation }),
+    dims,
+    opsets: [12, 21],
+  });
 }
