@@ -1,6 +1,7 @@
 import { PatchlineError } from '../errors.js';
 import { ruleOf } from './gradient-rules/registry.js';
 import type { PropagationRules, RuleContext } from './gradient-rules/rule.js';
+import { isStepwise } from './gradient-rules/steps.js';
 import { type GraphBuilder, namesReadBy } from './graph-builder.js';
 import { elementTypes, type ModelProto, type NodeProto } from './model.js';
 import type { TracedTensors } from './traced-tensors.js';
@@ -89,7 +90,7 @@ function lookups(
 function reachedFrom(nodes: readonly NodeProto[], targets: readonly string[], tensors: TracedTensors): Set<string> {
   const reached = new Set(targets);
   for (const node of nodes) {
-    if (stepwise.has(node.opType) || !namesReadBy(node).some((name) => reached.has(name))) continue;
+    if (isStepwise(node) || !namesReadBy(node).some((name) => reached.has(name))) continue;
     for (const name of node.output) {
       const type = tensors.get(name)?.type;
       if (name && (type === undefined || type.startsWith('float'))) reached.add(name);
@@ -97,9 +98,6 @@ function reachedFrom(nodes: readonly NodeProto[], targets: readonly string[], te
   }
   return reached;
 }
-
-/** Operators from numbers to numbers whose derivative is 0 wherever there is one. */
-const stepwise = new Set(['Ceil', 'Floor', 'Round', 'Sign']);
 
 /** The nodes through which the output follows from what is reached, in the order of the graph. */
 function nodesBetween(nodes: readonly NodeProto[], reached: ReadonlySet<string>, output: string): NodeProto[] {

@@ -9,6 +9,7 @@ import {
   textAttribute,
   unsupported,
 } from './rule.js';
+import { addStep } from './steps.js';
 
 /** The derivative of y = f(x), from x or y, whichever is cheaper. */
 type Derivative = (formulas: Formulas, x: string, y: string, context: RuleContext) => string;
@@ -27,31 +28,33 @@ function elementwise(derivative: Derivative): GradientRule {
  * The rule of a function that lets its input through or holds it. Under `guided` it passes on only what is positive (guided
  * backpropagation, Springenberg et al., arXiv:1412.6806): Relu and Clip do so, every other operator keeps its derivative.
  *
- * @param isOpen from the output, so that onnxruntime may still join the node with the one before; false at the kinks themselves
+ * @param gatesOf factors of 1 where it is open and 0 elsewhere and at the kinks, from the output, so that onnxruntime may still
+ * join the node with the one before
  */
-function gate(isOpen: (formulas: Formulas, y: string, context: RuleContext) => string | undefined): GradientRule {
+function gate(gatesOf: (context: RuleContext, y: string) => string[]): GradientRule {
   return (context) => {
     const { node, outputGradients, rules } = context;
-    const formulas = formulasOf(context);
+    const { mul, relu } = formulasOf(context);
     const [x, y] = [node.input[0]!, node.output[0]!];
     const g = outputGradients[0]!;
-    const open = isOpen(formulas, y, context);
-    if (open === undefined) return [g];
-    if (rules === 'standard') return [formulas.where(open, g, 0)];
-    if (rules === 'guided') return [formulas.where(open, formulas.relu(g), 0)];
-    return [formulas.mul(g, multiplierOf(context, formulas.where(open, 1, 0), x, y))];
+    const gates = gatesOf(context, y);
+    if (gates.length === 0) return [g];
+    const product = (factors: readonly string[]) => factors.reduce((all, factor) => mul(all, factor));
+    if (rules === 'deeplift-rescale') return [mul(g, multiplierOf(context, product(gates), x, y))];
+    return [product([rules === 'guided' ? relu(g) : g, ...gates])];
   };
 }
 
 /** Strictly between the bounds, which are attributes before opset 11 and may be missing. */
-function isWithinBounds({ greater, less, and }: Formulas, y: string, context: RuleContext): string | undefined {
+function gatesOfBounds(context: RuleContext, y: string): string[] {
   const { node, wanted } = context;
   if (wanted[1] || wanted[2]) unsupported(context, 'fixed bounds', 'bounds to differentiate by');
   const lower = floatAttribute(context, 'min') ?? (node.input[1] || undefined);
   const upper = floatAttribute(context, 'max') ?? (node.input[2] || undefined);
-  const isAbove = lower === undefined ? undefined : greater(y, lower);
-  const isBelow = upper === undefined ? undefined : less(y, upper);
-  return isAbove && isBelow ? and(isAbove, isBelow) : (isAbove ?? isBelow);
+  return [
+    ...(lower === undefined ? [] : [addStep(context, y, 1, lower)]),
+    ...(upper === undefined ? [] : [addStep(context, y, -1, upper)]),
+  ];
 }
 
 /** Activation functions. */
@@ -59,7 +62,7 @@ export const activationRules: GradientRules = {
   Celu: elementwise(({ where, greater, add, div }, x, y, context) =>
     where(greater(x, 0), 1, add(div(y, floatAttribute(context, 'alpha') ?? 1), 1)),
   ),
-  Clip: gate(isWithinBounds),
+  Clip: gate(gatesOfBounds),
   Elu: elementwise(({ where, greater, add }, x, y, context) =>
     where(greater(x, 0), 1, add(y, floatAttribute(context, 'alpha') ?? 1)),
   ),
@@ -91,7 +94,7 @@ export const activationRules: GradientRules = {
       (g) => mul(g, min(x, 0)),
     ]);
   },
-  Relu: gate(({ greater }, y) => greater(y, 0)),
+  Relu: gate((context, y) => [addStep(context, y, 1, 0)]),
   Selu: elementwise(({ where, greater, add }, x, y, context) => {
     const alpha = floatAttribute(context, 'alpha') ?? 1.6732632423543772;
     const gamma = floatAttribute(context, 'gamma') ?? 1.0507009873554805;

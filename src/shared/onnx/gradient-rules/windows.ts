@@ -1,4 +1,4 @@
-import { intsAttribute, type RuleContext, textAttribute } from './rule.js';
+import { intAttribute, intsAttribute, type RuleContext, textAttribute } from './rule.js';
 
 /**
  * How a window slides along one spatial axis: output o reads the inputs o * stride + tap * dilation - begin, for each tap of the
@@ -80,3 +80,6 @@ export const transposedAttributes = (axes: readonly SlidingAxis[]) => ({
   pads: padsOf(axes),
   output_padding: axes.map(({ end }) => Math.max(-end, 0)),
 });
+
+/** Into how many groups a convolution divides its channels. */
+export const groupOf = (context: RuleContext): number => intAttribute(context, 'group') ?? 1;
