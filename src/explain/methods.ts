@@ -91,9 +91,8 @@ const integratedGradientsOptions = z.strictObject({
   steps: z.int().min(1).max(10_000).default(50),
   rule: z.enum(['trapezoid', 'gauss-legendre']).default('trapezoid'),
   baseline: z
-    .union([z.enum(['zero', 'mean', 'blurred']), z.string().endsWith('.npy')], {
-      error: 'Expected zero, mean, blurred or the path of a .npy file',
-    })
+    .string()
+    .regex(/^(zero|mean|blurred|.*\.npy)$/, 'Expected zero, mean, blurred or the path of a .npy file')
     .default('zero'),
 });
 

@@ -38,7 +38,12 @@ const smoothSteps: Record<string, Step> = {
     const [left, right] = graph.addMulti('Split', [x], { axis: 2 }, 2) as [string, string];
     const [, last] = graph.addMulti('Split', [other, graph.integers(1, 2)], { axis: 1 }, 2) as [string, string];
     const first = graph.add('Concat', [right, left], { axis: 2 });
-    return graph.add('Slice', [graph.add('Concat', [first, last], { axis: 1 }), graph.integers(2), graph.integers(5), graph.integers(1)]);
+    return graph.add('Slice', [
+      graph.add('Concat', [first, last], { axis: 1 }),
+      graph.integers(2),
+      graph.integers(5),
+      graph.integers(1),
+    ]);
   },
   cumSum: (graph, x) => graph.add('CumSum', [x, graph.constant(BigInt64Array.of(2n), [])]),
   div: (graph, x, other) => graph.add('Div', [x, positive(graph, other)]),
@@ -53,7 +58,9 @@ const smoothSteps: Record<string, Step> = {
   gather: (graph, x) => graph.add('Gather', [x, graph.integers(2, 0, 2)], { axis: 1 }),
   gemm: (graph, x, _, random) => {
     const rows = graph.add('Reshape', [x, graph.integers(-1, D)]);
-    const product = graph.add('Gemm', [rows, constant(graph, random, [D, D]), constant(graph, random, [D])], { transB: 1 });
+    const product = graph.add('Gemm', [rows, constant(graph, random, [D, D]), constant(graph, random, [D])], {
+      transB: 1,
+    });
     return graph.add('Reshape', [product, graph.integers(-1, C, D)]);
   },
   length: (graph, x) => graph.add('Div', [x, graph.add('ReduceL2', [positive(graph, x)], { axes: [2] })]),
@@ -66,7 +73,13 @@ const smoothSteps: Record<string, Step> = {
   mulByConstant: (graph, x, _, random) => graph.add('Mul', [constant(graph, random, [C, 1]), x]),
   pad: (graph, x) => {
     const padded = graph.add('Pad', [x, graph.integers(0, 1, 0, 0, 0, 2)], { mode: 'reflect' });
-    return graph.add('Slice', [padded, graph.integers(-1, 4), graph.integers(-4, -6), graph.integers(1, 2), graph.integers(-1, -1)]);
+    return graph.add('Slice', [
+      padded,
+      graph.integers(-1, 4),
+      graph.integers(-4, -6),
+      graph.integers(1, 2),
+      graph.integers(-1, -1),
+    ]);
   },
   pow: (graph, x) => graph.add('Pow', [positive(graph, x), graph.scalar(1.5)]),
   reciprocal: (graph, x) => graph.add('Reciprocal', [positive(graph, x)]),
@@ -112,7 +125,11 @@ const stepsWithKinks: Record<string, Step> = {
 /** @returns the steps taken, for messages, and the function that composes the graph from its input (B, C, D) */
 export function randomGraph(
   seed: number,
-  { length = 7, hasKinks = false, without = [] }: { length?: number; hasKinks?: boolean; without?: readonly string[] } = {},
+  {
+    length = 7,
+    hasKinks = false,
+    without = [],
+  }: { length?: number; hasKinks?: boolean; without?: readonly string[] } = {},
 ): { names: string[]; compose: (graph: GraphBuilder, inputs: string[]) => string } {
   const random = createRandom(seed);
   const all = { ...smoothSteps, ...(hasKinks && stepsWithKinks) };

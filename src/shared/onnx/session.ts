@@ -1,4 +1,5 @@
 import { InferenceSession } from 'onnxruntime-node';
+import { messageOf } from '../errors.js';
 import type { PackedModel } from './packed-model.js';
 
 /**
@@ -21,3 +22,7 @@ export function createSession(
     externalData: weights,
   });
 }
+
+/** Whether a session could not be created because onnxruntime does not know an operator, or not in this form. */
+export const isOfUnknownOp = (error: unknown): boolean =>
+  /No Op registered|not a registered|Could not find an implementation|NOT_IMPLEMENTED/.test(messageOf(error));
