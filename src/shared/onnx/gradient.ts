@@ -1,6 +1,6 @@
 import { PatchlineError } from '../errors.js';
 import { ruleOf } from './gradient-rules/registry.js';
-import type { PropagationRules, RuleContext } from './gradient-rules/rule.js';
+import { describeNode, type PropagationRules, type RuleContext } from './gradient-rules/rule.js';
 import { isStepwise } from './gradient-rules/steps.js';
 import { type GraphBuilder, namesReadBy } from './graph-builder.js';
 import { elementTypes, type ModelProto, type NodeProto } from './model.js';
@@ -115,11 +115,9 @@ function nodesBetween(nodes: readonly NodeProto[], reached: ReadonlySet<string>,
 function requireRules(path: readonly NodeProto[], opset: number): void {
   const without = path.filter((node) => !ruleOf(node));
   if (without.length === 0) return;
-  const describe = ({ opType, domain, name, output }: NodeProto) =>
-    `${domain ? `${domain}.` : ''}${opType} (node ${name || output[0]})`;
   throw new PatchlineError(
     'OP_NOT_SUPPORTED',
-    `Expected operators that can be differentiated between output and target but received ${without.map(describe).join(', ')} ` +
+    `Expected operators that can be differentiated between output and target but received ${without.map(describeNode).join(', ')} ` +
       `in opset ${opset}`,
     { details: { opset, nodes: without.map(({ opType, name, output }) => ({ op: opType, node: name || output[0] })) } },
   );

@@ -71,8 +71,9 @@ function powerGradients(context: RuleContext): (string | undefined)[] {
   const { node, wanted, rules, graph, type, values } = context;
   const [x, p] = node.input as [string, string];
   const y = node.output[0]!;
-  if (rules === 'deeplift-rescale' && wanted[0] && wanted[1])
+  if (rules === 'deeplift-rescale' && wanted[0] && wanted[1]) {
     unsupported(context, 'a fixed base or exponent', 'neither');
+  }
   const { mul, pow, sub, log, equal, where } = formulasOf(context);
   const cast = (tensor: string, like: string) =>
     type(p) === type(x) ? tensor : graph.add('Cast', [tensor], { to: elementTypes[type(like)] });

@@ -10,13 +10,13 @@ const unaryOps = {
   exp: 'Exp',
   log: 'Log',
   neg: 'Neg',
-  not: 'Not',
   reciprocal: 'Reciprocal',
   relu: 'Relu',
   sigmoid: 'Sigmoid',
   sign: 'Sign',
   sin: 'Sin',
   softplus: 'Softplus',
+  sqrt: 'Sqrt',
   tanh: 'Tanh',
 } as const;
 

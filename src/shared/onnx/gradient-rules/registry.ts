@@ -5,12 +5,15 @@ import { averagePoolingRules } from './average-pooling.js';
 import { convolutionRules } from './convolution.js';
 import { gatherRules } from './gathers.js';
 import { maxPoolingRules } from './max-pooling.js';
+import { normalizationRules } from './normalization.js';
 import { productRules } from './products.js';
 import { reductionRules } from './reductions.js';
+import { resizeRules } from './resize.js';
 import type { GradientRule, GradientRules } from './rule.js';
 import { shapeRules } from './shapes.js';
 import { sliceRules } from './slices.js';
 import { softmaxRules } from './softmax.js';
+import { spaceAndDepthRules } from './space-and-depth.js';
 
 const rules: GradientRules = {
   ...activationRules,
@@ -20,11 +23,14 @@ const rules: GradientRules = {
   ...functionRules,
   ...gatherRules,
   ...maxPoolingRules,
+  ...normalizationRules,
   ...productRules,
   ...reductionRules,
+  ...resizeRules,
   ...shapeRules,
   ...sliceRules,
   ...softmaxRules,
+  ...spaceAndDepthRules,
 };
 
 /** Of operators that are not ONNX's own, by domain. */

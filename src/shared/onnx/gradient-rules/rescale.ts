@@ -4,7 +4,8 @@ import { type RuleContext, unsupported } from './rule.js';
 
 // DeepLIFT (arXiv:1704.02685): the first half of axis 0 holds samples, the second half their references, and a node passes on
 // what turns Δinput into Δoutput exactly, so that Σ multiplier · Δx over all inputs x is the Δ of the output (completeness).
-// What is computed for one half from both is the same for both.
+// What is computed for one half from both is the same for both. A graph may move axis 0 elsewhere and back (as attention does)
+// where nothing in between works on pairs; who asks for multipliers checks that they add up.
 
 /** Below this |Δinput| the multiplier is the derivative, as in the package shap. */
 const smallestDelta = 1e-6;

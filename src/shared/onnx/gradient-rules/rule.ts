@@ -60,15 +60,19 @@ export function textAttribute(context: WithNode, name: string): string | undefin
 export const tensorAttribute = (context: WithNode, name: string): TensorProto | undefined =>
   attributeOf(context, name)?.t;
 
-/** A node as messages name it: operator, name and opset. */
-export const describe = ({ node, opset }: Pick<RuleContext, 'node' | 'opset'>): string =>
-  `${node.opType} (node ${node.name || node.output[0]}, opset ${opset})`;
+/** A node as messages name it. */
+export const describeNode = ({ opType, domain, name, output }: NodeProto): string =>
+  `${domain ? `${domain}.` : ''}${opType} (node ${name || output[0]})`;
 
 /** Throws OP_NOT_SUPPORTED for a form of an operator that its rule does not cover; `expected` and `received` complete the message. */
-export function unsupported(context: Pick<RuleContext, 'node' | 'opset'>, expected: string, received: string): never {
+export function unsupported(
+  { node, opset }: Pick<RuleContext, 'node' | 'opset'>,
+  expected: string,
+  received: string,
+): never {
   throw new PatchlineError(
     'OP_NOT_SUPPORTED',
-    `Expected ${expected} for a gradient through ${describe(context)} but received ${received}`,
-    { details: { op: context.node.opType, node: context.node.name || context.node.output[0], opset: context.opset } },
+    `Expected ${expected} for a gradient through ${describeNode(node)} in opset ${opset} but received ${received}`,
+    { details: { opset, nodes: [{ op: node.opType, node: node.name || node.output[0] }] } },
   );
 }

@@ -71,8 +71,6 @@ export const shapeRules: GradientRules = {
     const { node, graph, outputGradients, dims } = context;
     const rank = dims(node.output[0]!).length;
     const perm = intsAttribute(context, 'perm') ?? Array.from({ length: rank }, (_, axis) => rank - 1 - axis);
-    if (context.rules === 'deeplift-rescale' && perm[0] !== 0)
-      unsupported(context, 'samples and references along axis 0', `perm [${perm}]`);
     const inverse = Array.from({ length: rank }, (_, axis) => perm.indexOf(axis));
     return [graph.add('Transpose', [outputGradients[0]!], { perm: inverse })];
   },

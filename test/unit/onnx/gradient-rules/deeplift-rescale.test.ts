@@ -9,6 +9,7 @@ import { expectClose } from '../../../helpers/arrays.js';
 import { goldenCases } from '../../../helpers/golden.js';
 import { differentiate } from '../../../helpers/gradient-check.js';
 import { randomGraph, randomGraphDims } from '../../../helpers/random-graphs.js';
+import { D, squeezeExcitation, T, transformerBlock } from '../../../helpers/small-networks.js';
 
 const pairs = 2;
 
@@ -75,11 +76,24 @@ for (const [name, compose] of Object.entries(others)) {
   });
 }
 
+test.each([
+  { name: 'a transformer block', compose: transformerBlock, dims: [2 * pairs, T, D] },
+  { name: 'squeeze and excitation', compose: squeezeExcitation, dims: [2 * pairs, 4, 2, 2] },
+])('completeness of $name', async ({ compose, dims }) => {
+  const { attributed, changed } = await sumsOf((graph, [x]) => compose(graph, x!, 17), dims, 5);
+  for (const [pair, sum] of attributed.entries()) expect(sum).toBeCloseTo(changed[pair]!, 4);
+});
+
 const refused: Record<string, (graph: GraphBuilder, inputs: string[]) => string> = {
   Gemm: (graph, [x]) => graph.add('Gemm', [x!, graph.add('Relu', [x!])]),
   MatMul: (graph, [x]) => graph.add('MatMul', [x!, x!]),
   Pow: (graph, [x]) => graph.add('Pow', [x!, x!]),
-  Transpose: (graph, [x]) => graph.add('Transpose', [x!], { perm: [1, 0] }),
+  Mul: (graph, [x]) => {
+    const other = graph.add('Concat', [x!, graph.add('Slice', [x!, graph.integers(0), graph.integers(1)])], {
+      axis: 0,
+    });
+    return graph.add('Mul', [other, other]);
+  },
 };
 test.each(Object.entries(refused))('%s that mixes samples and references is refused', async (op, compose) => {
   await expect(sumsOf(compose, [4, 4], 0)).rejects.toMatchObject({

@@ -19,7 +19,7 @@ const reductions: Record<string, { axesAsInputSince: number; value?: (uniform: n
 };
 
 for (const [op, { axesAsInputSince, ...checked }] of Object.entries(reductions)) {
-  for (const axes of [[1], [-1], [0, 2], undefined]) {
+  for (const axes of [[-2], [0, 2], undefined]) {
     for (const keepdims of [0, 1]) {
       testGradients(`${op} along ${axes ?? 'all axes'}, keepdims ${keepdims}`, {
         compose: (graph, [x], opset) => {
@@ -28,7 +28,7 @@ for (const [op, { axesAsInputSince, ...checked }] of Object.entries(reductions))
           return graph.add(op, [x!, graph.integers(...axes)], { keepdims });
         },
         dims: [[2, 3, 2]],
-        opsets: [12, 13, 18],
+        opsets: [axesAsInputSince - 1, axesAsInputSince],
         ...checked,
       });
     }

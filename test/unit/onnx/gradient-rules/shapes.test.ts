@@ -36,6 +36,16 @@ for (const [exclusive, reverse] of [
   });
 }
 testGradients('Dropout', { compose: (graph, inputs) => graph.add('Dropout', inputs), dims: [[2, 3]] });
+testGradients('Dropout with training_mode 0', {
+  compose: (graph, [x]) => {
+    const no = { name: 'no', dims: [], dataType: elementTypes.bool, rawData: Uint8Array.of(0) };
+    graph.include({ node: [], initializer: [no], input: [], output: [] }, {});
+    return graph.add('Dropout', [x!, graph.scalar(0.5), 'no']);
+  },
+  dims: [[2, 3]],
+  opsets: [12, 21],
+});
+
 for (const dims of [[2, 3], [3, 1], [1], []]) {
   testGradients(`Expand of [${dims}]`, {
     compose: (graph, [x]) => graph.add('Expand', [x!, graph.integers(2, 2, 3, 1)]),
