@@ -33,6 +33,7 @@ export const errorCodes = {
   STORE_UNREACHABLE: 'The object store does not answer or refuses access',
   TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
   UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
+  VALUES_NOT_FINITE: 'An array holds NaN or an infinity where only numbers make sense',
   WORK_GONE: 'What score stored for the explaining stages has been deleted: retry the inspection',
 } as const;
 

@@ -1,8 +1,9 @@
 import type { Tensor } from 'onnxruntime-node';
 import { messageOf, PatchlineError } from '../errors.js';
 import { createGraphBuilder, namesReadBy } from './graph-builder.js';
-import { type ElementType, elementTypes, type ModelProto, type NodeProto, writeModel } from './model.js';
-import { createSession } from './session.js';
+import { type ElementType, elementTypes, type ModelProto, type NodeProto } from './model.js';
+import { packModel } from './packed-model.js';
+import { createSession, isOfUnknownOp } from './session.js';
 import { readTensorValues } from './tensor-values.js';
 
 /** What a tensor of a graph turned out to be for inputs of a certain shape. */
@@ -23,7 +24,7 @@ const mostShapeValues = 4096;
  * for axes of any size, and what a graph computes from shapes is known too. It holds for inputs of the shapes of `feeds` only.
  *
  * @param feeds by input name; values do not matter unless shapes depend on them
- * @throws MODEL_INPUT_MISMATCH where the graph does not run on these inputs
+ * @throws MODEL_INPUT_MISMATCH where the graph does not run on these inputs, OP_NOT_SUPPORTED where onnxruntime lacks an operator
  */
 export async function traceTensors(model: ModelProto, feeds: Record<string, Tensor>): Promise<TracedTensors> {
   const traced = new Map<string, TracedTensor>();
@@ -48,18 +49,14 @@ async function runAll(model: ModelProto, feeds: Record<string, Tensor>): Promise
   const output = names.filter(Boolean).map((name) => ({ name }));
   const exposed = { ...model, graph: { ...model.graph, input: graph.input, output } };
   try {
-    const session = await createSession(writeModel(exposed), 'disabled');
+    const { bytes, weights } = packModel(exposed);
+    const session = await createSession(bytes, 'disabled', weights);
     const results = await session.run(feeds);
     await session.release();
     return results as Record<string, Tensor>;
   } catch (cause) {
-    throw new PatchlineError(
-      'MODEL_INPUT_MISMATCH',
-      `Expected a model that runs on this input but ${messageOf(cause)}`,
-      {
-        cause,
-      },
-    );
+    const code = isOfUnknownOp(cause) ? 'OP_NOT_SUPPORTED' : 'MODEL_INPUT_MISMATCH';
+    throw new PatchlineError(code, `Expected a model that runs on this input but ${messageOf(cause)}`, { cause });
   }
 }
 
