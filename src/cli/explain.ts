@@ -123,7 +123,6 @@ function prepareMethod(options: ExplainOptions) {
       };
       const layer = method.layerOf?.(question);
       const explanation: Explanation = await explainQuestion(question, readFloats);
-      phases.stop();
       const checks = options.check ? ((await explanation.check?.()) ?? []) : undefined;
       return await writeExplanation({ options, name, method, question, explanation, scores, layer, checks, input });
     } finally {
