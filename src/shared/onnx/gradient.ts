@@ -2,7 +2,7 @@ import { PatchlineError } from '../errors.js';
 import { ruleOf } from './gradient-rules/registry.js';
 import { describeNode, type PropagationRules, type RuleContext } from './gradient-rules/rule.js';
 import { isStepwise } from './gradient-rules/steps.js';
-import { type GraphBuilder, namesReadBy } from './graph-builder.js';
+import { type GraphBuilder, inputsOf, namesReadBy } from './graph-builder.js';
 import { elementTypes, type ModelProto, type NodeProto } from './model.js';
 import type { TracedTensors } from './traced-tensors.js';
 
@@ -23,7 +23,7 @@ export interface GradientRequest {
  *
  * @param graph a builder that goes on with `model`
  * @param tensors `model` traced: the nodes hold for inputs of the shapes it was traced with
- * @returns by target, the name of its gradient, of the target's shape and type
+ * @returns by target, the name of its gradient, of the target's shape and type; the inputs of the graph have fixed dims from then on
  * @throws OP_NOT_SUPPORTED naming every node between output and targets that has no rule; GRADIENT_UNREACHABLE where no
  * differentiable path leads from a target to the output
  */
@@ -33,6 +33,8 @@ export function appendGradients(
   tensors: TracedTensors,
   { output, seed, targets, rules = 'standard' }: GradientRequest,
 ): Map<string, string> {
+  // Their shapes known, backward nodes keep the blocked layout of the convolutions, which halves their time.
+  for (const { name } of inputsOf(model.graph)) graph.fixDims(name, tensors.get(name)!.dims);
   const opset = opsetOf(model);
   const reached = reachedFrom(model.graph.node, targets, tensors);
   const path = nodesBetween(model.graph.node, reached, output);

@@ -18,6 +18,8 @@ export type Attribute = number | string | readonly number[] | { float: number } 
 /** Composes an ONNX graph, or goes on with one. Every method that makes a tensor returns its name, which is the input of the next. */
 export interface GraphBuilder {
   input(name: string, type: ElementType, dims: readonly (number | string)[]): string;
+  /** Gives an input fixed dims: onnxruntime then knows every shape when it loads the graph, and refuses other dims. */
+  fixDims(input: string, dims: readonly number[]): void;
   constant(data: ConstantData, dims: readonly number[], name?: string): string;
   /** A float32 constant without axes. */
   scalar(value: number): string;
@@ -83,6 +85,14 @@ export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBui
     input(name, type, dims) {
       graph.input.push(valueInfo(claim(name), type, dims));
       return name;
+    },
+    fixDims(input, dims) {
+      const shape = { dim: dims.map((dimValue) => ({ dimValue })) };
+      graph.input = graph.input.map((each) =>
+        each.name === input && each.type?.tensorType
+          ? { ...each, type: { ...each.type, tensorType: { ...each.type.tensorType, shape } } }
+          : each,
+      );
     },
     constant,
     scalar: (value) => constant(Float32Array.of(value), []),
