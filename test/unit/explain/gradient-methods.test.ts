@@ -151,6 +151,12 @@ describe('baselines', () => {
     const channel = images.filter((_, i) => i < 60 && i % 3 === 1);
     expect(nhwc[1]).toBeCloseTo(channel.reduce((sum, value) => sum + value, 0) / 20, 6);
     expect(nhwc[58]).toBe(nhwc[1]);
+    const second = images.subarray(60, 80).reduce((sum, value) => sum + value, 0) / 20;
+    expectClose(
+      nchw.subarray(60, 80),
+      float32(20, () => second),
+      { atol: 1e-6 },
+    );
   });
 
   test('the blurred one keeps a constant and smooths the rest', () => {
