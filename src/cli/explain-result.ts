@@ -10,7 +10,6 @@ import { encodePng } from '../shared/image.js';
 import { overlay } from '../shared/kernels/overlay.js';
 import { writeNpy } from '../shared/npy.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
-import type { ExplainOptions } from './explain.js';
 import type { ExplainedInput } from './explain-input.js';
 
 /** What the command prints with --json. */
@@ -27,7 +26,10 @@ export interface ExplanationReport {
 }
 
 export interface Explained {
-  options: ExplainOptions;
+  /** A .npy file, else a directory. */
+  out: string;
+  /** Whether the values before any display step are written. */
+  raw: boolean;
   name: string;
   method: Method;
   question: Question;
@@ -41,21 +43,20 @@ export interface Explained {
 
 /** Writes the explanation where --out says. */
 export async function writeExplanation(explained: Explained): Promise<ExplanationReport> {
-  const { options, question, explanation, method, scores, layer, checks } = explained;
+  const { out, raw, question, explanation, method, scores, layer, checks } = explained;
   const { network } = question.differentiator;
   const { maps, completenessGaps } = explanation;
   assertFinite(maps);
-  const out = options.out!;
   const isFile = out.endsWith('.npy');
   const shown =
-    isFile && options.raw
+    isFile && raw
       ? []
       : maps.map((map) => displayExplanation(method.kind, map, imageAxes(question.x.dims, question.layout)));
-  const { data, dims } = joinTargets(options.raw ? maps : shown);
+  const { data, dims } = joinTargets(raw ? maps : shown);
   await mkdir(isFile ? dirname(out) : out, { recursive: true });
   const file = isFile ? out : join(out, 'explanation.npy');
   await writeFile(file, writeNpy({ dtype: 'float32', shape: [...dims], data }));
-  const pictures = isFile ? [] : await writeOverlays(out, shown, explained);
+  const pictures = isFile ? [] : await writeOverlays(shown, explained);
   return {
     method: explained.name,
     output: network.output,
@@ -95,7 +96,7 @@ function joinTargets(maps: readonly FloatTensor[]): FloatTensor {
 }
 
 /** overlay.png, or one for each class and sample; none where the input is no picture of one or three channels. */
-async function writeOverlays(out: string, shown: readonly FloatTensor[], { question, input }: Explained) {
+async function writeOverlays(shown: readonly FloatTensor[], { out, question, input }: Explained) {
   const axes = imageAxes(question.x.dims, question.layout);
   const { N, C, H, W } = axes;
   if (C !== 1 && C !== 3) return [];

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { createDifferentiator } from '../explain/differentiator.js';
 import { defaultLayer, findLayers } from '../explain/layers.js';
-import { type Explanation, methods, requireMethod } from '../explain/methods.js';
+import { methods, requireMethod } from '../explain/methods.js';
 import { bindNetwork, type Network } from '../explain/network.js';
 import type { Question } from '../explain/question.js';
 import { createCompute } from '../shared/compute.js';
@@ -14,7 +14,7 @@ import { type ExplainedInput, readFloats, readInput } from './explain-input.js';
 import { describeExplanation, type ExplanationReport, writeExplanation } from './explain-result.js';
 import { createPhases } from './progress.js';
 
-export interface ExplainOptions extends CommonOptions {
+interface ExplainOptions extends CommonOptions {
   model: string;
   input: string;
   method?: string;
@@ -80,19 +80,19 @@ export const explain = defineCommand(
   .option('--list-layers', 'print the layers that --layer may name, and end')
   .action(async (options: ExplainOptions) => {
     const { limits, threads } = await loadConfig(options.config);
-    const explainWith = options.listLayers ? undefined : prepareMethod(options);
+    const prepared = options.listLayers ? undefined : prepareMethod(options);
     const model = await readModelFile(options.model);
     const { mean, std, scale = '1', layout } = options;
     const input = await readInput(options.input, model, { mean, std, scale: scale === '1' ? 1 : 255, layout }, limits);
     const network = await bindNetwork(model, input.x, options.output);
-    if (!explainWith) return printLayers(options, network);
-    const report = await explainWith(network, input, threads);
+    if (!prepared) return printLayers(options, network);
+    const report = await explainInput(prepared, options, network, input, threads);
     answer(options, report, describeExplanation(report));
   });
 
 /** Everything that can be wrong with the arguments alone is said before a model is loaded. */
 function prepareMethod(options: ExplainOptions) {
-  const { method: name, out } = options;
+  const { method: name, out, raw = false } = options;
   if (name === undefined) throw usage(`Expected --method, one of ${Object.keys(methods).join(', ')}, or --list-layers`);
   if (out === undefined) throw usage('Expected --out, a .npy file or a directory');
   const method = requireMethod(name);
@@ -104,33 +104,40 @@ function prepareMethod(options: ExplainOptions) {
       'Expected --mean, --std and --scale only beside an image: a .npy file is fed to the model as it stands',
     );
   }
-  const explainQuestion = method.prepare(options.options ?? {});
+  return { name, out, raw, method, explainQuestion: method.prepare(options.options ?? {}) };
+}
 
-  return async (network: Network, input: ExplainedInput, threads: number): Promise<ExplanationReport> => {
-    const compute = createCompute({ threads });
-    const phases = createPhases();
-    try {
-      const run = runGraphIn(compute);
-      const differentiator = createDifferentiator(network, run);
-      const scores = await differentiator.scores(input.x.data);
-      const question: Question = {
-        differentiator,
-        run,
-        ...input,
-        targets: targetsOf(network, scores, options.target),
-        layer: options.layer,
-        report: (done, total) => phases.report({ phase: name, done, total }),
-      };
-      const layer = method.layerOf?.(question);
-      const explanation: Explanation = await explainQuestion(question, readFloats);
-      phases.stop();
-      const checks = options.check ? ((await explanation.check?.()) ?? []) : undefined;
-      return await writeExplanation({ options, name, method, question, explanation, scores, layer, checks, input });
-    } finally {
-      phases.stop();
-      await compute.close();
-    }
-  };
+async function explainInput(
+  { explainQuestion, ...prepared }: ReturnType<typeof prepareMethod>,
+  { target, layer: wantedLayer, check }: ExplainOptions,
+  network: Network,
+  input: ExplainedInput,
+  threads: number,
+): Promise<ExplanationReport> {
+  const { name, method } = prepared;
+  const compute = createCompute({ threads });
+  const phases = createPhases();
+  try {
+    const run = runGraphIn(compute);
+    const differentiator = createDifferentiator(network, run);
+    const scores = await differentiator.scores(input.x.data);
+    const question: Question = {
+      differentiator,
+      run,
+      x: input.x,
+      layout: input.layout,
+      targets: targetsOf(network, scores, target),
+      layer: wantedLayer,
+      report: (done, total) => phases.report({ phase: name, done, total }),
+    };
+    const layer = method.layerOf?.(question);
+    const explanation = await explainQuestion(question, readFloats);
+    const checks = check ? ((await explanation.check?.()) ?? []) : undefined;
+    return await writeExplanation({ ...prepared, question, explanation, scores, layer, checks, input });
+  } finally {
+    phases.stop();
+    await compute.close();
+  }
 }
 
 /** T times the class of each sample: those asked for, else of each sample the one of the largest score. */
@@ -140,7 +147,9 @@ function targetsOf({ classes, samples }: Network, scores: Float32Array, wanted?:
   if (wanted) return wanted.map((target) => new Array<number>(samples).fill(target));
   const largest = (n: number) => {
     const row = scores.subarray(n * classes, (n + 1) * classes);
-    return row.indexOf(Math.max(...row));
+    const index = row.indexOf(Math.max(...row)); // not found among NaN
+    if (index >= 0) return index;
+    throw new PatchlineError('VALUES_NOT_FINITE', `Expected class scores but received NaN for sample ${n}`);
   };
   return [Array.from({ length: samples }, (_, n) => largest(n))];
 }

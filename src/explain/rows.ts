@@ -62,8 +62,8 @@ export async function createRowScorer(network: Network, run: RunGraph): Promise<
 
 const resultName = 'patchline.result';
 
-function scoreGraph({ unbound, output, tensors }: Network): PackedModel {
-  const graph = createGraphBuilder({ base: unbound });
+function scoreGraph({ model, output, tensors }: Network): PackedModel {
+  const graph = createGraphBuilder({ base: model });
   addFloatOutput(graph, resultName, output, tensors.get(output)!.type);
   return packModel(graph.build());
 }
