@@ -135,7 +135,7 @@ describe('the second term', () => {
     }
   });
 
-  test('has directions of length 1 that are at right angles, each with its largest entry positive', () => {
+  test('has directions of length 1 at right angles, along which the image farthest from the mean lies on the positive side', () => {
     const { components, scales, shrinkage } = term.model;
     const r = scales.length;
     expect(r).toBe(N - 1);
@@ -147,6 +147,11 @@ describe('the second term', () => {
         const product = rows[i]!.reduce((sum, value, k) => sum + value * rows[j]![k]!, 0);
         expect(Math.abs(product - Number(i === j))).toBeLessThan(0.03);
       }
+    }
+    const mean = meanOf(images);
+    for (const row of rows) {
+      const amounts = images.map((image) => minus(image, mean).reduce((sum, value, k) => sum + value * row[k]!, 0));
+      expect(Math.max(...amounts)).toBe(Math.max(...amounts.map(Math.abs)));
     }
     expect([...shrinkage]).toEqual([...shrinkage].sort((a, b) => b - a));
     expect(shrinkage[0]).toBeGreaterThan(0.99);
