@@ -33,6 +33,7 @@ async function fitPlates(options: Partial<FitOptions> = {}): Promise<Bundle> {
     product: 'plate',
     seed: 0,
     network: 'int8',
+    score: 'position',
     activate: false,
     logger: pino({ level: 'silent' }),
   } as const;
