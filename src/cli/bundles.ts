@@ -7,6 +7,7 @@ import {
   listBundles,
   readBundle,
 } from '../shared/bundle.js';
+import { threshold } from './bundles-threshold.js';
 import { answer, type CommonOptions, defineCommand, defineGroup, openSession } from './command-line.js';
 
 const describe = (bundle: Bundle, active: string | undefined): string =>
@@ -49,7 +50,7 @@ const activate = defineCommand(
 
 export const bundles = defineGroup(
   'bundles',
-  'What was learned for a product: list, show, activate.',
+  'What was learned for a product: list, show, activate, threshold.',
   'patchline bundles list kol',
-  [list, show, activate],
+  [list, show, activate, threshold],
 );

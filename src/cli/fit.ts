@@ -11,7 +11,7 @@ import {
 import { productOf } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
-import { type Bundle, bundleCardKey, profileNames } from '../shared/bundle.js';
+import { type Bundle, bundleCardKey, oddImagesKey, profileNames } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import type { Region } from '../shared/kernels/region-mask.js';
@@ -29,8 +29,9 @@ import {
   wholeNumber,
 } from './command-line.js';
 import { createPhases } from './progress.js';
+import { type ThresholdOptions, thresholdChoice, thresholdOptions } from './threshold-options.js';
 
-interface FitOptions extends CommonOptions {
+interface FitOptions extends CommonOptions, ThresholdOptions {
   product?: string;
   profile: FitSettings['profile'];
   network?: FitSettings['network'];
@@ -69,15 +70,22 @@ export const fit = defineCommand(
     'look closer, at large images with small defects: R times as many pixels down, C across',
     tiles,
   )
+  .addOption(thresholdOptions.falseAlarms)
+  .addOption(thresholdOptions.costMiss)
+  .addOption(thresholdOptions.costAlarm)
   .option('--no-activate', 'do not inspect new images with it yet')
   .action(async (path: string | undefined, options: FitOptions) => {
+    const threshold = thresholdChoice(options);
     const session = await openSession(options);
     const chosen = await chooseImages(path, options, session);
     const { product } = chosen;
     const region = regionOf(product, options.camera, session.config);
-    const bundle = await fitWith(session, { ...options, ...chosen, region });
+    const bundle = await fitWith(session, { ...options, ...chosen, region, threshold });
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
+    if (bundle.oddImages.length > 0) {
+      remark(`odd training images: ${session.store.url}/${oddImagesKey(product, bundle.version)}`);
+    }
   });
 
 /** Over so many a model input would take more memory than a worker should have. */

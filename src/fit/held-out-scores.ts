@@ -1,3 +1,4 @@
+import type { InspectedPart } from '../shared/model-input.js';
 import {
   distanceScore,
   type Fusion,
@@ -5,6 +6,8 @@ import {
   type PositionStatistics,
   positionScore,
   type ScoreName,
+  select,
+  selectPositions,
   spreadOf,
   standardise,
 } from '../shared/patchcore/image-score.js';
@@ -20,9 +23,18 @@ export interface HeldOut {
   residuals?: { distances: Float32Array; position: PositionStatistics };
 }
 
+export interface ScoringForm {
+  score: ScoreName;
+  topFraction: number;
+  /** Where not all of an image is inspected. */
+  part?: InspectedPart;
+}
+
 /** The scores (N) of the training images, and for `fused` what the two that it is made of are standardised by. */
-export function scoreHeldOut(score: ScoreName, heldOut: HeldOut, topFraction: number) {
-  const { distances, position, reweightedScores, residuals } = heldOut;
+export function scoreHeldOut(everywhere: HeldOut, { score, topFraction, part }: ScoringForm) {
+  const { distances, position, reweightedScores, residuals } = part
+    ? inspectedOnly(everywhere, part.patches)
+    : everywhere;
   if (score === 'reweighted') return { scores: reweightedScores };
   if (score !== 'fused') {
     return {
@@ -34,7 +46,7 @@ export function scoreHeldOut(score: ScoreName, heldOut: HeldOut, topFraction: nu
   const ofDistances = scoreBy(distances, position);
   const ofResiduals = scoreBy(residuals!.distances, residuals!.position);
   const fusion: Fusion = {
-    position: residuals!.position,
+    position: everywhere.residuals!.position,
     distanceScores: spreadOf(ofDistances),
     residualScores: spreadOf(ofResiduals),
   };
@@ -42,6 +54,25 @@ export function scoreHeldOut(score: ScoreName, heldOut: HeldOut, topFraction: nu
     fuse(standardise(own, fusion.distanceScores), standardise(ofResiduals[image]!, fusion.residualScores)),
   );
   return { scores, fusion };
+}
+
+/** What was found at the inspected patches (P' of P). */
+function inspectedOnly({ distances, position, reweightedScores, residuals }: HeldOut, patches: Int32Array): HeldOut {
+  const P = position.means.length;
+  const everywhere = Int32Array.from({ length: (distances.length / P) * patches.length }, (_, i) => {
+    return Math.floor(i / patches.length) * P + patches[i % patches.length]!;
+  });
+  return {
+    distances: select(distances, everywhere),
+    position: selectPositions(position, patches),
+    reweightedScores,
+    ...(residuals && {
+      residuals: {
+        distances: select(residuals.distances, everywhere),
+        position: selectPositions(residuals.position, patches),
+      },
+    }),
+  };
 }
 
 function eachImage(values: Float32Array, { means }: PositionStatistics, scoreOf: (ofImage: Float32Array) => number) {

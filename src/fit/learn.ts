@@ -1,28 +1,28 @@
 import { threadTask } from '../shared/compute.js';
-import { inspectedPart, type ModelInput } from '../shared/model-input.js';
+import type { ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
-import { isPositional, select, selectPositions } from '../shared/patchcore/image-score.js';
+import { isPositional } from '../shared/patchcore/image-score.js';
 import { gridOf } from '../shared/patchcore/patch-vectors.js';
 import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
-import { calibrate, mapQuantileOf } from './calibration.js';
 import { chooseNetwork } from './choose-network.js';
 import { classifierRidges, learnClassifier } from './classifier-head.js';
 import { extractDefects } from './defect-images.js';
 import { defectSamples } from './defect-samples.js';
+import { findDuplicates, foldsOfDistinct } from './duplicates.js';
 import type { Count, FitOptions } from './fit.js';
-import { type HeldOut, scoreHeldOut } from './held-out-scores.js';
-import { buildBanks, foldsOf, type MemoryBanks, noFold } from './memory-banks.js';
+import { judge } from './judge.js';
+import { buildBanks, noFold } from './memory-banks.js';
 import { chooseInput, oneTile } from './network-input.js';
 import { extractFeatures } from './patch-features.js';
-import { positionStatistics } from './position-statistics.js';
-import { foldsFor, type Recipe, settings } from './profile.js';
+import type { Recipe } from './profile.js';
 import type { WeightedLayer } from './projection.js';
 import type { ProjectionInput } from './projection-thread.js';
 import { createProjector, type Projections } from './projector.js';
 import type { TrainingImage } from './readable-images.js';
 import { learnRisk } from './risk-model.js';
-import { fitSecondTerm, type SecondTerm, secondTermTasks, subspaceBasis } from './second-term.js';
+import { fitSecondTerm, secondTermTasks, subspaceBasis } from './second-term.js';
+import { assertEnoughDefects, robustRule } from './threshold.js';
 
 export interface FitContext extends FitOptions {
   recipe: Recipe;
@@ -48,9 +48,9 @@ export async function extractTraining(all: TrainingImage[], { recipe, count, ...
   const form = { layers: recipe.score === 'fused' ? subspaceLayers : bankLayers, neighbourhood };
   const onExtracted = count('features', all.length);
   const features = await extractFeatures(all, network.kind, form, extraction, onExtracted);
-  const folds = foldsFor(features.images.length);
-  const foldOf = foldsOf(features.images.length, folds, seed);
-  return { ...features, input, tiles, aspect, grid: gridOf(input), network, folds, foldOf };
+  const firstOf = findDuplicates(features.pixels, input);
+  const held = foldsOfDistinct(firstOf, seed);
+  return { ...features, input, tiles, aspect, grid: gridOf(input), network, firstOf, ...held };
 }
 
 export type Learned = Awaited<ReturnType<typeof learn>>;
@@ -60,6 +60,7 @@ export async function learn(training: Training, context: FitContext) {
   const { foldOf, folds, grid } = training;
   const patches = grid.height * grid.width;
   const { projection, subspaceProjection, projected, subspaceVectors, defects } = await projectAll(training, context);
+  assertEnoughDefects(context.threshold ?? robustRule, defects.kind === 'labelled' ? defects.madeOn.length : 0);
 
   const images = {
     ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
@@ -92,7 +93,7 @@ export async function learn(training: Training, context: FitContext) {
     projection,
     bank: banks.bank,
     secondTerm,
-    ...judge(training, recipe, banks, secondTerm),
+    ...(await judge({ training, banks, defects, secondTerm, subspaceProjection }, context)),
     defects,
     classifier,
     risk,
@@ -142,49 +143,4 @@ function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Array> {
   return new Map(
     [...pixels.entries()].filter(([image]) => (image * mostDefectImages) % pixels.length < mostDefectImages),
   );
-}
-
-/** What was found at the inspected patches (P' of P). */
-function inspectedOnly({ distances, position, reweightedScores, residuals }: HeldOut, patches: Int32Array): HeldOut {
-  const P = position.means.length;
-  const everywhere = Int32Array.from({ length: (distances.length / P) * patches.length }, (_, i) => {
-    return Math.floor(i / patches.length) * P + patches[i % patches.length]!;
-  });
-  return {
-    distances: select(distances, everywhere),
-    position: selectPositions(position, patches),
-    reweightedScores,
-    ...(residuals && {
-      residuals: {
-        distances: select(residuals.distances, everywhere),
-        position: selectPositions(residuals.position, patches),
-      },
-    }),
-  };
-}
-
-/** What images are judged by, from the training images that were held out. */
-function judge({ images, input, grid }: Training, { score }: Recipe, banks: MemoryBanks, secondTerm?: SecondTerm) {
-  const patches = grid.height * grid.width;
-  const distances = banks.distances.slice(0, images.length * patches);
-  const position = positionStatistics(distances, grid);
-  const reweightedScores = banks.reweightedScores.slice(0, images.length);
-  const residuals = secondTerm && {
-    distances: secondTerm.heldOut,
-    position: positionStatistics(secondTerm.heldOut, grid),
-  };
-  const heldOut: HeldOut = { distances, position, reweightedScores, residuals };
-  const part = inspectedPart(input);
-  const { scores, fusion } = scoreHeldOut(
-    score,
-    part ? inspectedOnly(heldOut, part.patches) : heldOut,
-    settings.topFraction,
-  );
-  const mapQuantile = mapQuantileOf(distances, score, position, { input, grid, mapSigma: settings.mapSigma });
-  return {
-    heldOutDistances: distances,
-    position,
-    ...(fusion && { fusion: { ...fusion, position: residuals!.position } }),
-    calibration: { ...calibrate(scores, settings.thresholdFactor), mapQuantile },
-  };
 }

@@ -1,4 +1,3 @@
-import type { Warning } from '../shared/contracts.js';
 import { codeOf, type ErrorCode, messageOf, PatchlineError } from '../shared/errors.js';
 import { readSize } from '../shared/image.js';
 import type { Size } from '../shared/patchcore/patch-vectors.js';
@@ -23,7 +22,6 @@ export interface SkippedImage {
 const concurrentReads = 8;
 const imageFaults: ErrorCode[] = ['IMAGE_UNREADABLE', 'UNSUPPORTED_FORMAT', 'IMAGE_TOO_LARGE'];
 export const fewestImages = 5;
-const trustedImages = 20;
 /** Share of unreadable images from which on something is wrong with the folder rather than with some files. */
 const largestSkippedShare = 0.2;
 
@@ -77,43 +75,7 @@ export function assertEnoughImages(images: number, skipped: readonly SkippedImag
   }
 }
 
-/**
- * Of how many pairs of a good and a defective part in a hundred the defective one gets the higher score, by number of training
- * images: where good parts lie differently from image to image, and where they always lie the same. As measured.
- */
-const rightPairs = [
-  { images: 200, varied: 92, aligned: 98 },
-  { images: 100, varied: 88, aligned: 98 },
-  { images: 50, varied: 86, aligned: 97 },
-  { images: 20, varied: 82, aligned: 97 },
-  { images: 10, varied: 78, aligned: 95 },
-] as const;
-const [plenty, enough] = rightPairs;
-
-export function trainingWarnings(images: number, skipped: readonly SkippedImage[]): Warning[] {
-  const warnings: Warning[] = [];
-  if (images < enough.images) warnings.push({ code: 'FEW_TRAINING_IMAGES', message: fewImagesText(images) });
-  if (skipped.length > 0) {
-    const message = skipText(images + skipped.length, skipped);
-    warnings.push({ code: 'TRAINING_IMAGES_SKIPPED', message });
-  }
-  return warnings;
-}
-
-function fewImagesText(images: number): string {
-  const measured = rightPairs.find((row) => row.images <= images);
-  const row = measured ?? rightPairs.at(-1)!;
-  const trust = images < trustedImages ? [`below ${trustedImages} no threshold can be trusted`] : [];
-  return [
-    `Fitted from ${images} images. Of 100 pairs of a good and a defective part, expect the defective one to get the higher score in ` +
-      `${measured ? 'about' : 'fewer than'} ${row.varied} where good parts lie differently from image to image, ` +
-      `${measured ? 'about' : 'fewer than'} ${row.aligned} where they always lie the same; with ${plenty.images} images in about ` +
-      `${plenty.varied} and ${plenty.aligned}`,
-    ...trust,
-  ].join('; ');
-}
-
-function skipText(total: number, skipped: readonly SkippedImage[]): string {
+export function skipText(total: number, skipped: readonly SkippedImage[]): string {
   const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);
   return `${skipped.length} of ${total} images could not be read: ${faults.join('; ')}`;
 }

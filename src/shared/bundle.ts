@@ -8,6 +8,7 @@ import { scoreNames } from './patchcore/image-score.js';
 import { neighbourhoods } from './patchcore/patch-vectors.js';
 import { subspaceLayers } from './patchcore/residual-graph.js';
 import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
+import { bestF1Schema, heldOutSchema, oddImageSchema, rateSchema, thresholdRuleSchema } from './threshold-rule.js';
 
 /**
  * A bundle: everything learned for one product, immutable, in `bundles/<product>/<version>/`. `bundle.json` describes it and
@@ -105,6 +106,15 @@ const bundleFields = z.strictObject({
   /** Of held-out image scores: spread is the 84.13 % quantile less the median. */
   ...spreadFields,
   threshold: z.number(),
+  thresholdRule: thresholdRuleSchema.default({ rule: 'robust' }),
+  /** What thresholds are judged by; absent in bundles of earlier releases, as the two that follow. */
+  heldOut: heldOutSchema.optional(),
+  /** The share of good images that is expected to be flagged. */
+  falseAlarms: rateSchema.optional(),
+  /** Where there are labelled defects. */
+  bestF1: bestF1Schema.optional(),
+  /** Worst first. */
+  oddImages: z.array(oddImageSchema).default([]),
   /** The 99.9 % quantile of held-out map values: the scale of overlays and boxes. */
   mapQuantile: z.number(),
   settings: z.strictObject({
@@ -174,6 +184,9 @@ const storedSchema = z.discriminatedUnion('schema', [bundleSchema, firstSchema])
 
 export const bundleKey = (product: string, version: string): string => `${bundleFolder(product, version)}/bundle.json`;
 export const bundleCardKey = (product: string, version: string): string => `${bundleFolder(product, version)}/card.txt`;
+/** A picture of the odd training images, where there are any. */
+export const oddImagesKey = (product: string, version: string): string =>
+  `${bundleFolder(product, version)}/odd-images.jpg`;
 const claimKey = (product: string, version: string): string => `${bundleFolder(product, version)}/claim.json`;
 export const trainingPictureKey = ({ training }: Bundle, image: number): string => `${training.folder}/${image}.jpg`;
 

@@ -1,19 +1,7 @@
 import { createMapUpsampler } from '../shared/kernels/anomaly-map.js';
 import { inspectedPart, type ModelInput } from '../shared/model-input.js';
-import { mapValues, type PositionStatistics, type ScoreName, spreadOf } from '../shared/patchcore/image-score.js';
+import { mapValues, type PositionStatistics, type ScoreName } from '../shared/patchcore/image-score.js';
 import type { Size } from '../shared/patchcore/patch-vectors.js';
-
-export interface Calibration {
-  median: number;
-  spread: number;
-  threshold: number;
-}
-
-/** What images are judged by, from the scores (N) of images that were held out: threshold = median + factor · spread. */
-export function calibrate(scores: Float64Array, thresholdFactor: number): Calibration {
-  const { median, spread } = spreadOf(scores);
-  return { median, spread, threshold: median + thresholdFactor * spread };
-}
 
 const mapQuantile = 0.999;
 

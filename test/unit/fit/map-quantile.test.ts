@@ -1,29 +1,15 @@
 import { expect, test } from 'vitest';
-import { calibrate, createUpperQuantile, mapQuantileOf } from '../../../src/fit/calibration.js';
+import { createUpperQuantile, mapQuantileOf } from '../../../src/fit/map-quantile.js';
 import { upsampleMap } from '../../../src/shared/kernels/anomaly-map.js';
 import { quantile } from '../../../src/shared/kernels/quantile.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
-import { expectClose, float32 } from '../../helpers/arrays.js';
+import { float32 } from '../../helpers/arrays.js';
 
 const random = createRandom(51);
 const input = { height: 64, width: 96 };
 const grid = { height: 4, width: 6 };
 const [H, W, h, w] = [64, 96, 4, 6];
 const P = h * w;
-
-test('the threshold lies so many spreads above the median of the scores', () => {
-  const scores = Float64Array.from({ length: 31 }, random.normal);
-  const median = quantile(scores, 0.5);
-  const spread = quantile(scores, 0.8413) - median;
-  const found = calibrate(scores, 2);
-  expectClose([found.median, found.spread, found.threshold], [median, spread, median + 2 * spread], { atol: 1e-12 });
-});
-
-test('where all images are alike the threshold still lies above the median', () => {
-  const found = calibrate(new Float64Array(6).fill(0.5), 2);
-  expect(found.threshold).toBeGreaterThan(found.median);
-  expect(found.spread).toBe(1e-9);
-});
 
 test.each(['position', 'fused', 'max', 'top3', 'reweighted'] as const)(
   'the map quantile is that of all maps of %s',
