@@ -8,7 +8,7 @@ import {
   startClasses,
   stepInto,
 } from './row-classes.js';
-import { columnsOf, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
+import { columnsOf, copyColumns, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
 
 // n rows, R of them a block, m background rows; D, K as in tree-ensemble.ts, slots and W as in row-classes.ts.
 
@@ -43,6 +43,15 @@ interface Walk {
 
 const blockRows = 1024;
 
+export interface ExplainOptions {
+  /** (m), by default 1 / m each. */
+  backgroundWeights?: Float64Array;
+  /** Is told how many more rows are done. */
+  onRows?: (count: number) => void;
+}
+
+export type ExplainRows = (rows: Float64Array, options?: ExplainOptions) => Float64Array<ArrayBuffer>;
+
 /**
  * Shapley values of sums of trees, interventional: v(S) is the weighted mean over the background of the model's value for the
  * row with the features outside S replaced by the background's (Lundberg et al., arXiv:1905.04610, section "Interventional").
@@ -53,28 +62,22 @@ const blockRows = 1024;
  * both fail one depend only on the classes of x and b: the walk carries classes down and drops those that no class of the other
  * side can meet.
  *
- * @param background (m, D) @param backgroundWeights (m), by default 1 / m each @param rows (n, D)
- * @param onRows is told how many more rows are done
- * @returns (n, D, K)
+ * @param background (m, D)
+ * @returns explains rows (n, D): (n, D, K)
  */
-export function interventionalTreeShap(
-  trees: TreeEnsemble,
-  background: Float64Array,
-  rows: Float64Array,
-  { backgroundWeights, onRows }: { backgroundWeights?: Float64Array; onRows?: (count: number) => void } = {},
-): Float64Array<ArrayBuffer> {
+export function createInterventionalTreeShap(trees: TreeEnsemble, background: Float64Array): ExplainRows {
   const { D, K, roots } = trees;
-  const [n, m] = [rows.length / D, background.length / D];
-  const R = Math.min(n, blockRows);
+  const m = background.length / D;
   const sizes = Array.from(roots, (root) => sizeOfTree(trees, root));
   const depth = sizes.reduce((most, size) => Math.max(most, size.depth), 0);
   const S = sizes.reduce((most, size) => Math.max(most, size.features), 0);
   const W = Math.max(1, Math.ceil(S / 32));
-  const walk: Omit<Walk, 'columns' | 'values'> = {
+  const levelsFor = (R: number): Level[] =>
+    Array.from({ length: depth + 1 }, () => ({ own: createClasses(R, W), background: createClasses(m, W) }));
+  let levels: Level[] = [];
+  const fixed = {
     trees,
     backgroundColumns: columnsOf(background, D, m),
-    backgroundWeights: backgroundWeights ?? new Float64Array(m).fill(1 / m),
-    levels: Array.from({ length: depth + 1 }, () => ({ own: createClasses(R, W), background: createClasses(m, W) })),
     slotCount: 0,
     slotFeatures: new Int32Array(S),
     slots: new Int32Array(D).fill(-1),
@@ -83,22 +86,25 @@ export function interventionalTreeShap(
     classFails: new Int32Array(m),
     contributions: new Float64Array(S),
   };
-  const values = new Float64Array(n * D * K);
-  for (let first = 0; first < n; first += R) {
-    const count = Math.min(R, n - first);
-    const columns = columnsOf(rows.subarray(first * D, (first + count) * D), D, R);
-    const block = { ...walk, columns, values: new Float64Array(D * K * R) };
-    for (const root of roots) {
-      startClasses(walk.levels[0]!.own, count);
-      startClasses(walk.levels[0]!.background, m);
-      visit(block, root, 0);
+  return (rows, { backgroundWeights = new Float64Array(m).fill(1 / m), onRows } = {}) => {
+    const n = rows.length / D;
+    const R = Math.min(n, blockRows);
+    if (levels[0]?.own.order.length !== R) levels = levelsFor(R);
+    const values = new Float64Array(n * D * K);
+    for (let first = 0; first < n; first += R) {
+      const count = Math.min(R, n - first);
+      const columns = columnsOf(rows.subarray(first * D, (first + count) * D), D, R);
+      const walk: Walk = { ...fixed, backgroundWeights, levels, columns, values: new Float64Array(D * K * R) };
+      for (const root of roots) {
+        startClasses(levels[0]!.own, count);
+        startClasses(levels[0]!.background, m);
+        visit(walk, root, 0);
+      }
+      copyColumns(walk.values, R, values.subarray(first * D * K, (first + count) * D * K));
+      onRows?.(count);
     }
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < D * K; c++) values[(first + i) * D * K + c] = block.values[c * R + i]!;
-    }
-    onRows?.(count);
-  }
-  return values;
+    return values;
+  };
 }
 
 /** (a - 1)! b! / (a + b)! for a and b up to S; 0 where a is 0. */

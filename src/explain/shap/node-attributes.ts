@@ -6,6 +6,7 @@ import { readTensorValues } from '../../shared/onnx/tensor-values.js';
 export interface NodeAttributes {
   text(name: string, otherwise: string): string;
   integer(name: string, otherwise: number): number;
+  float(name: string, otherwise: number): number;
   texts(name: string): string[];
   integers(name: string): readonly number[];
   /** A list of floats, or the tensor `name`_as_tensor or `name` where the node holds that. */
@@ -24,6 +25,7 @@ export function attributesOf(node: NodeProto): NodeAttributes {
       return bytes ? decoder.decode(bytes) : otherwise;
     },
     integer: (name, otherwise) => attributes.get(name)?.i ?? otherwise,
+    float: (name, otherwise) => attributes.get(name)?.f ?? otherwise,
     texts: (name) => (attributes.get(name)?.strings ?? []).map((bytes) => decoder.decode(bytes)),
     integers: (name) => attributes.get(name)?.ints ?? [],
     numbers(name) {

@@ -1,5 +1,5 @@
 import { gaussLegendre } from '../gradient/quadrature.js';
-import { columnsOf, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
+import { columnsOf, copyColumns, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
 
 // n rows, R of them a block, Q quadrature points; D, K, N as in tree-ensemble.ts.
 
@@ -93,9 +93,7 @@ export function pathDependentTreeShap(
       const quadrature = quadratures[pointsFor(sizes[tree]!.features)]!;
       visit({ ...walk, ...quadrature, count, columns, values: block }, root, 0);
     }
-    for (let i = 0; i < count; i++) {
-      for (let c = 0; c < D * K; c++) values[(first + i) * D * K + c] = block[c * R + i]!;
-    }
+    copyColumns(block, R, values.subarray(first * D * K, (first + count) * D * K));
     onRows(count);
   }
   return values;

@@ -87,3 +87,9 @@ export function columnsOf(rows: Float64Array, D: number, R: number): Float64Arra
   for (let i = 0; i < rows.length; i++) columns[(i % D) * R + Math.floor(i / D)] = rows[i]!;
   return columns;
 }
+
+/** The inverse: columns (C, R) into rows (count, C). */
+export function copyColumns(columns: Float64Array, R: number, rows: Float64Array): void {
+  const C = columns.length / R;
+  for (let i = 0; i < rows.length; i++) rows[i] = columns[(i % C) * R + Math.floor(i / C)]!;
+}

@@ -1,0 +1,91 @@
+import { codeOf, PatchlineError } from '../../shared/errors.js';
+import { type Attribution, assertAdditive, type Question } from './attribution.js';
+import { maxExactFeatures } from './exact-model.js';
+import { attributeLinear, findLinear } from './linear-attribution.js';
+import { attributeModel } from './model-attribution.js';
+import type { TabularModel } from './tabular-model.js';
+import { attributeTrees, findTrees } from './tree-attribution.js';
+
+export const attributionMethods = ['exact', 'tree', 'kernel', 'linear'] as const;
+export type AttributionMethod = (typeof attributionMethods)[number];
+
+export interface MethodAttribution extends Attribution {
+  method: AttributionMethod;
+  /** The largest gap between a prediction and the sum of its values. */
+  additivityGap: number;
+}
+
+/**
+ * Shapley values of rows of a model. `auto` takes `tree` for trees, `linear` for linear models, else `exact` for up to 16
+ * features and `kernel` above.
+ *
+ * @param target one output of those explained; default: all
+ * @throws OP_NOT_SUPPORTED where the model is not of the method's kind, ARGUMENT_INVALID where something that it needs is
+ *   missing, EXPLANATION_INCONSISTENT where values do not add up to the predictions
+ */
+export async function attribute(
+  model: TabularModel,
+  method: AttributionMethod | 'auto',
+  question: Question,
+  target?: number,
+): Promise<MethodAttribution> {
+  const chosen = chooseMethod(model, method, question);
+  if (chosen.method !== 'tree' && question.nodeCover !== undefined) {
+    throw new PatchlineError(
+      'ARGUMENT_INVALID',
+      `Expected --node-cover for trees only but the method is ${chosen.method}`,
+    );
+  }
+  const all = await chosen.explain();
+  // Rounding: predictions of other models than trees come from onnxruntime as float32.
+  const additivityGap = assertAdditive(all, chosen.method === 'tree' || chosen.method === 'linear' ? 1e-9 : 1e-5);
+  return { method: chosen.method, additivityGap, ...(target === undefined ? all : pickOutput(all, target)) };
+}
+
+interface ChosenMethod {
+  method: AttributionMethod;
+  explain(): Promise<Attribution>;
+}
+
+function chooseMethod(model: TabularModel, method: AttributionMethod | 'auto', question: Question): ChosenMethod {
+  const tree = (): ChosenMethod => {
+    const found = findTrees(model);
+    return { method: 'tree', explain: () => attributeTrees(model, found, question) };
+  };
+  const linear = (): ChosenMethod => {
+    const found = findLinear(model);
+    return { method: 'linear', explain: () => attributeLinear(model, found, question) };
+  };
+  const any = (name: 'exact' | 'kernel'): ChosenMethod => ({
+    method: name,
+    explain: () => attributeModel(model, name, question),
+  });
+  if (method === 'tree') return tree();
+  if (method === 'linear') return linear();
+  if (method !== 'auto') return any(method);
+  const suited = question.scale === 'probability' ? [tree] : [tree, linear];
+  return firstSupported(suited) ?? any(model.D <= maxExactFeatures ? 'exact' : 'kernel');
+}
+
+/** The first that can work with the model. */
+function firstSupported(candidates: (() => ChosenMethod)[]): ChosenMethod | undefined {
+  for (const choose of candidates) {
+    try {
+      return choose();
+    } catch (error) {
+      if (codeOf(error) !== 'OP_NOT_SUPPORTED') throw error;
+    }
+  }
+  return undefined;
+}
+
+function pickOutput({ scale, K, values, expected, predictions }: Attribution, target: number): Attribution {
+  if (target >= K) {
+    throw new PatchlineError(
+      'ARGUMENT_INVALID',
+      `Expected an output from 0 to ${K - 1} for --target but received ${target}`,
+    );
+  }
+  const pick = (numbers: Float64Array) => numbers.filter((_, i) => i % K === target);
+  return { scale, K: 1, values: pick(values), expected: pick(expected), predictions: pick(predictions) };
+}
