@@ -175,8 +175,8 @@ function buildTrees(node: NodeProto, lists: NodeLists, D: number, K: number): Tr
       throw new PatchlineError('SHAPE_MISMATCH', message);
     }
     trees.features[place] = feature;
-    setComparison(node, trees, place, lists.modes[place]!, lists.thresholds[place]!);
     if (lists.missingIsTrue[place]) trees.missingIsTrue[place] = 1;
+    setComparison(node, trees, place, lists.modes[place]!, lists.thresholds[place]!);
   }
   joinEqualChildren(trees);
   assertTrees(node, trees);
@@ -213,6 +213,7 @@ function setComparison(node: NodeProto, trees: TreeEnsemble, place: number, mode
   if (!interval) throw nodeNotSupported(node, `splits by ${mode}: only comparisons with one number can be explained`);
   [trees.lower[place], trees.upper[place]] = interval;
   if (mode !== 'BRANCH_NEQ') return;
+  trees.missingIsTrue[place] = 0; // NaN differs from every number: it goes to the true child anyway, the false one here
   const { trueChildren, falseChildren } = trees;
   [trueChildren[place], falseChildren[place]] = [falseChildren[place]!, trueChildren[place]!];
 }
