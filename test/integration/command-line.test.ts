@@ -61,10 +61,10 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
+      'attribute bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
     );
     const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
+      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -100,6 +100,13 @@ const usage: [args: string, says: string | RegExp][] = [
   ['inspect part.jpg --product kol --pictures all', /Expected --out beside --pictures/],
   ['ingest DIR --camera line-1 --wait --pictures all', /Expected --out beside --pictures/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
+  [
+    'attribute --model m.onnx --data x.npy --out d --method lime',
+    /Allowed choices are auto, exact, tree, kernel, linear/,
+  ],
+  ['attribute --model m.onnx --data x.npy --out d --target -1', /Expected a whole number of at least 0/],
+  ['attribute --model m.onnx --data x.npy --out d --explain-output logit', /Allowed choices are margin, probability/],
   ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
@@ -146,6 +153,7 @@ const failures: [args: string, code: string, says: string][] = [
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
+  ['attribute --model /nowhere.onnx --data x.npy --out d', 'MODEL_DAMAGED', '/nowhere.onnx'],
   ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
   ['fit --camera line-1 --product kol', 'TOO_FEW_IMAGES', ''],
   ['ingest /nowhere --camera line-1', 'IMAGE_NOT_FOUND', '/nowhere'],
