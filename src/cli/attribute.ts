@@ -3,6 +3,8 @@ import { Option } from 'commander';
 import { type AttributionMethod, attribute as attributeRows, attributionMethods } from '../explain/shap/attribute.js';
 import { treeOps } from '../explain/shap/read-tree-ensemble.js';
 import { featureCountOf, inputNamesOf, openTabularModel } from '../explain/shap/tabular-model.js';
+import { type Compute, createCompute } from '../shared/compute.js';
+import { loadConfig } from '../shared/config.js';
 import { messageOf, PatchlineError } from '../shared/errors.js';
 import { type ModelProto, readModel } from '../shared/onnx/model.js';
 import {
@@ -56,12 +58,13 @@ export const attribute = defineCommand(
     ).choices(['margin', 'probability']),
   )
   .action(async (options: AttributeOptions) => {
+    const { threads } = await loadConfig(options.config);
     const proto = await readModelAt(options.model);
     const { data, background } = await readData(options, proto);
     const model = openTabularModel(proto, data.axes, options.output);
     const n = data.rows.length / model.D;
     const progress = createProgress('attributing', n);
-    await mkdir(options.out, { recursive: true });
+    let compute: Compute | undefined;
     try {
       const question = {
         rows: data.rows,
@@ -72,12 +75,21 @@ export const attribute = defineCommand(
           for (let row = 0; row < count; row++) progress.tick();
         },
       };
-      const attribution = await attributeRows(model, options.method, question, options.target);
+      const openCompute = () => {
+        compute = createCompute({ threads });
+        return compute;
+      };
+      const attribution = await attributeRows(model, options.method, question, {
+        target: options.target,
+        ...(threads > 1 && { openCompute }),
+      });
+      await mkdir(options.out, { recursive: true });
       const names = data.columns ?? background?.columns ?? columnNames(proto, model.D);
       const report = await writeAttribution(options.out, attribution, { data, names, output: model.output });
       answer(options, report, describeAttribution(report));
     } finally {
       progress.stop();
+      await compute?.close();
     }
   });
 

@@ -1,5 +1,12 @@
 import type { Random } from '../../src/shared/kernels/random.js';
-import { type AttributeProto, attributeTypes, elementTypes, type ModelProto } from '../../src/shared/onnx/model.js';
+import {
+  type AttributeProto,
+  attributeTypes,
+  elementTypes,
+  type ModelProto,
+  readModel,
+  writeModel,
+} from '../../src/shared/onnx/model.js';
 
 const modes = [
   'BRANCH_LEQ',
@@ -267,7 +274,7 @@ function modelOf(
     name,
     type: { tensorType: { elemType, shape: { dim: [{ dimParam: 'N' }, ...(width ? [{ dimValue: width }] : [])] } } },
   });
-  return {
+  const proto: ModelProto = {
     irVersion: 8,
     opsetImport: [
       { domain: '', version: 17 },
@@ -285,4 +292,5 @@ function modelOf(
       ),
     },
   };
+  return readModel(writeModel(proto)); // a file holds float32
 }

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { attribute } from '../../../src/explain/shap/attribute.js';
 import { openTabularModel } from '../../../src/explain/shap/tabular-model.js';
 import { findTrees } from '../../../src/explain/shap/tree-attribution.js';
+import { type Compute, createCompute } from '../../../src/shared/compute.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import type { ModelProto } from '../../../src/shared/onnx/model.js';
 import { expectClose } from '../../helpers/arrays.js';
@@ -114,9 +115,9 @@ describe('classifiers', () => {
       positive,
       { atol: 1e-12 },
     );
-    const one3 = await attribute(model, 'auto', { rows, background, scale: 'probability' }, 1);
+    const second = await attribute(model, 'auto', { rows, background, scale: 'probability' }, { target: 1 });
     expectClose(
-      one3.values,
+      second.values,
       probability.values.filter((_, i) => i % 2 === 1),
     );
     await expect(attribute(model, 'exact', { rows, background, scale: 'margin' })).rejects.toThrow(/tree and linear/);
@@ -132,7 +133,7 @@ describe('classifiers', () => {
     );
     const [rows, background] = [gridRows(random, 1, D), gridRows(random, 1, D)];
     const margin = await attribute(model, 'tree', { rows, background });
-    const probability = await attribute(model, 'tree', { rows, background, scale: 'probability' }, 1);
+    const probability = await attribute(model, 'tree', { rows, background, scale: 'probability' }, { target: 1 });
     const quotient =
       (probability.predictions[0]! - probability.expected[0]!) / (margin.predictions[0]! - margin.expected[0]!);
     expectClose(
@@ -163,7 +164,7 @@ describe('classifiers', () => {
     const named = (name: string) => () => openTabularModel(proto, [D], name);
     expect(named('label')).toThrowError(/outputs of the model are label, scores/);
     expect(named('bogus')).toThrowError(/received bogus/);
-    await expect(attribute(openTabularModel(proto, [D]), 'auto', question, 3)).rejects.toThrow(
+    await expect(attribute(openTabularModel(proto, [D]), 'auto', question, { target: 3 })).rejects.toThrow(
       /from 0 to 2 for --target/,
     );
   });
@@ -231,4 +232,28 @@ test('damaged trees are named', () => {
   expect(damage((ids) => (ids[0] = 2), 'nodes_truenodeids')).toThrowError(damaged('two parents'));
   expect(damage((ids) => (ids[0] = 0), 'target_nodeids')).toThrowError(damaged('a leaf has a weight'));
   expect(damage((ids) => (ids[0] = 7), 'nodes_featureids')).toThrowError(/at least 8 features/);
+});
+
+test.each(['tree', 'exact', 'kernel'] as const)('threads give what one gives: %s', async (method) => {
+  const random = createRandom(15);
+  const model = openTabularModel(listedModel([randomTree(random, { D, depth: 3, K: 2 })], { D, K: 2 }), [D]);
+  const question = { rows: gridRows(random, method === 'tree' ? 2100 : 70, D), background: gridRows(random, 3, D) };
+  const alone = await attribute(model, method, question);
+  let compute: Compute | undefined;
+  let done = 0;
+  const openCompute = () => {
+    compute = createCompute({ threads: 2 });
+    return compute;
+  };
+  const onRows = (count: number) => {
+    done += count;
+  };
+  try {
+    const shared = await attribute(model, method, { ...question, onRows }, { openCompute });
+    expect(compute).toBeDefined();
+    expect(done).toBe(question.rows.length / D);
+    for (const name of ['values', 'expected', 'predictions'] as const) expectClose(shared[name], alone[name], {}, name);
+  } finally {
+    await compute?.close();
+  }
 });
