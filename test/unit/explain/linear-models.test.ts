@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { attribute } from '../../../src/explain/shap/attribute.js';
+import { attributeLinear, findLinear } from '../../../src/explain/shap/linear-attribution.js';
 import { linearScores, linearShap } from '../../../src/explain/shap/linear-shap.js';
 import { openTabularModel } from '../../../src/explain/shap/tabular-model.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
@@ -164,4 +165,11 @@ test('a background is asked for, and node covers are refused', async () => {
   }
   await expect(attribute(model, 'auto', { ...question, nodeCover: [1] })).rejects.toThrow(/for trees only/);
   await expect(attribute(model, 'exact', { ...question, scale: 'probability' })).rejects.toThrow(/holds scores/);
+});
+
+test('a layer that onnxruntime computes otherwise than it was read is not explained', async () => {
+  const model = openTabularModel(graph(layers.Gemm!), [D]);
+  const found = findLinear(model);
+  found.layer.linear.coefficients[3]! += 0.01;
+  await expect(attributeLinear(model, found, question)).rejects.toMatchObject({ code: 'EXPLANATION_INCONSISTENT' });
 });

@@ -144,16 +144,17 @@ describe('path-dependent values', () => {
   });
 });
 
-/** A tree of one long way, a different feature at each split. */
+/** A tree of one long way, which goes on for small values of a different feature at each split. */
 function chain(random: Random, depth: number, D = depth): Tree {
   if (depth === 0) return { weights: [random.normal()] };
-  const children: [Tree, Tree] = [chain(random, depth - 1, D), { weights: [random.normal()] }];
+  const [on, off]: Tree[] = [chain(random, depth - 1, D), { weights: [random.normal()] }];
+  const isTrue = random.uniform() < 0.5;
   return {
     feature: D - depth,
-    mode: 'BRANCH_LEQ',
+    mode: isTrue ? 'BRANCH_LEQ' : 'BRANCH_GT',
     threshold: 0.4,
     missingIsTrue: false,
-    children: random.uniform() < 0.5 ? children : [children[1], children[0]],
+    children: isTrue ? [on!, off!] : [off!, on!],
   };
 }
 
@@ -225,7 +226,10 @@ describe('interventional values', () => {
   test('of a way of 40 features, of many rows and of weighted backgrounds are those of pairs of rows', () => {
     const random = createRandom(6);
     const { trees } = read(random, [chain(random, 40), randomTree(random, { D: 40, depth: 9 })], 40);
-    const [rows, background] = [gridRows(random, 1100, 40), gridRows(random, 12, 40)];
+    // Most splits are passed, so that many pairs of rows reach the end of the way.
+    const mostlyZero = (count: number) =>
+      Float64Array.from({ length: count * 40 }, () => Number(random.uniform() < 0.04));
+    const [rows, background] = [mostlyZero(1100), mostlyZero(12)];
     const weights = Float64Array.from({ length: 12 }, () => random.uniform());
     const explain = createInterventionalTreeShap(trees, background);
     const values = explain(rows, { backgroundWeights: weights });
