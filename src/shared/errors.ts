@@ -31,6 +31,7 @@ export const errorCodes = {
   STAGE_FAILED: 'A stage failed for a reason that is not one of the other codes',
   STORE_IN_USE: 'Another process already runs a queue server for this store',
   STORE_UNREACHABLE: 'The object store does not answer or refuses access',
+  TABLE_UNREADABLE: 'A table is no CSV file with a line of column names and as many values in each line',
   TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
   UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
   VALUES_NOT_FINITE: 'An array holds NaN or an infinity where only numbers make sense',

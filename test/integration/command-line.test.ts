@@ -42,10 +42,12 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bench bundles demo doctor evaluate explain failed fit ingest inspect reconcile status up worker'.split(' '),
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect reconcile status up worker'.split(
+        ' ',
+      ),
     );
     const later =
-      /backfill|\bserve\b|\bwatch|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|--cost|dashboard/i;
+      /backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -107,6 +109,13 @@ const usage: [args: string, says: string | RegExp][] = [
   [`explain ${net} --method gradient --output logit --out o.npy`, /received logit \(did you mean logits\?\)/],
   [`explain ${net} --method gradient --output features --out o.npy`, /received features \[1, 16, 8, 8\]/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
+  [
+    'attribute --model m.onnx --data x.npy --out d --method lime',
+    /Allowed choices are auto, exact, tree, kernel, linear/,
+  ],
+  ['attribute --model m.onnx --data x.npy --out d --target -1', /Expected a whole number of at least 0/],
+  ['attribute --model m.onnx --data x.npy --out d --explain-output logit', /Allowed choices are margin, probability/],
   ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
@@ -153,6 +162,7 @@ const failures: [args: string, code: string, says: string][] = [
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
+  ['attribute --model /nowhere.onnx --data x.npy --out d', 'MODEL_DAMAGED', '/nowhere.onnx'],
   ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
   ['fit --camera line-1 --product kol', 'TOO_FEW_IMAGES', ''],
   ['ingest /nowhere --camera line-1', 'IMAGE_NOT_FOUND', '/nowhere'],
