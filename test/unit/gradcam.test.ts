@@ -8,7 +8,6 @@ import { pooledLinearGradCamPlusPlus } from '../../src/explain/cam/grad-cam-plus
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import type { ExplainingData } from '../../src/shared/contracts.js';
 import { gradcamKey, workKey } from '../../src/shared/keys.js';
-import { loadClassifiers } from '../../src/shared/load-classifiers.js';
 import type { LoadedBundle } from '../../src/shared/loaded-bundle.js';
 import { readNpy } from '../../src/shared/npy.js';
 import { writeNpz } from '../../src/shared/npz.js';
@@ -16,6 +15,7 @@ import { createSession } from '../../src/shared/onnx/session.js';
 import type { ObjectStore } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { type GradcamContext, gradcam } from '../../src/workers/gradcam.js';
+import { loadClassifiers } from '../../src/workers/load-classifiers.js';
 import { expectClose, float32 } from '../helpers/arrays.js';
 
 const model = fileURLToPath(new URL('../golden/nets/mbconv-se-gap.onnx', import.meta.url));
@@ -85,7 +85,7 @@ test("a product's own classifier is run on the stored pixels and explained", asy
   expect(classifier.label).toBe('abcde'[logits.indexOf(Math.max(...logits))]);
   expect(classifier.weak).toBe(false);
 
-  const { weights } = context.classifiers.get('kol')!;
+  const { weights } = context.classifiers.get('kol')!.closedForm!;
   const want = pooledLinearGradCamPlusPlus(results.features!.data as Float32Array, weights, 20, 8, 8).map;
   const map = readNpy(await store.get(key));
   expect([key, map.dtype, map.shape]).toEqual([gradcamKey(jobOf('kol').inspectionId), 'float32', [8, 8]]);
