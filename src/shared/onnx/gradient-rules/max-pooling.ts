@@ -27,10 +27,10 @@ function poolGradient(context: RuleContext, kernel: readonly number[]): (string 
 
 /**
  * Puts values (N, C, ...output) to their places in zeros (N, C, ...input), where those that meet add up. Operator sets before
- * 16 only replace: there windows that do not overlap go together, so that none meet, and the parts are added.
+ * 16, and onnxruntime for float16, only replace: there windows that do not overlap go together, so that none meet, and the parts are added.
  */
 function addUnpool(context: RuleContext, values: string, places: string, axes: readonly SlidingAxis[]): string {
-  const { node, graph, opset, dims, scalar } = context;
+  const { node, graph, opset, dims, type, scalar } = context;
   const input = dims(node.input[0]!);
   const size = input.reduce((all, each) => all * each, 1);
   const steps = axes.map((axis) => Math.min(Math.ceil(extentOf(axis) / axis.stride), axis.output));
@@ -40,7 +40,8 @@ function addUnpool(context: RuleContext, values: string, places: string, axes: r
     const flat = [indices, updates].map((tensor) => addReshape(context, tensor, [-1]));
     return graph.add('ScatterElements', [zeros, ...flat], { axis: 0, ...attributes });
   };
-  if (opset >= 16 || !overlaps) {
+  const canAdd = opset >= 16 && type(node.input[0]!) !== 'float16';
+  if (canAdd || !overlaps) {
     return addReshape(context, scatter(places, values, overlaps ? { reduction: 'add' } : {}), input);
   }
   const parts = gridOf(steps).map((starts) => {
