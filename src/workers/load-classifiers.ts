@@ -96,7 +96,7 @@ const isFloat = ({ type }: ValueInfoProto) => !type?.tensorType || floatTypes.in
 /** The network up to its class scores, whatever their axes are, as one row: (1, K). */
 function withScores(model: ModelProto, logits: string): { model: ModelProto; scores: string } {
   const graph = createGraphBuilder({ base: model });
-  const scores = graph.add('Flatten', [logits], { axis: 0 });
+  const scores = graph.add('Flatten', [logits], { axis: 0 }, `scores of ${logits}`);
   graph.output(scores);
   return { model: withOutputs(graph.build(), [scores]), scores };
 }

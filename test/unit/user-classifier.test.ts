@@ -431,7 +431,7 @@ const faults: Fault[] = [
   [
     'a score that does not follow smoothly from the layer',
     'GRADIENT_UNREACHABLE',
-    'from map to',
+    'from map to scores of y',
     built('steps.onnx', { pool: inSteps }),
     { layer: 'map' },
   ],
