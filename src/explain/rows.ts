@@ -17,9 +17,10 @@ export interface Rows {
 /** Scores of many images: (rows, K). `report` is told how many rows are done. */
 export type ScoreRows = (rows: Rows, report?: (done: number, total: number) => void) => Promise<Float32Array>;
 
-const rowsOfBatch = 16;
+/** At 224 × 224 the activations of more fall out of the caches, and each row costs more. */
+const rowsOfBatch = 4;
 
-/** Scores images in batches: of 16 where the network takes any number, else of as many as it was bound to. */
+/** Scores images in batches: of 4 where the network takes any number, else of as many as it was bound to. */
 export async function createRowScorer(network: Network, run: RunGraph): Promise<ScoreRows> {
   const { input, classes, samples } = network;
   const graph = scoreGraph(network);

@@ -115,9 +115,7 @@ export async function explainByMasks(question: Question, variant: ScoreCamVarian
   const scoresOf = (n: number, target: number) =>
     Float32Array.from({ length: C }, (_, c) => scores[(n * C + c) * network.classes + target]!);
   return targets.map((classes) => {
-    const maps = classes.map((target, n) =>
-      scoreCam(activations[n]!, scoresOf(n, target), { C, h, w }, masks[n]!, variant),
-    );
+    const maps = classes.map((target, n) => scoreCam(activations[n]!, scoresOf(n, target), { C, h, w }, axes, variant));
     return stack(maps, variant === 'logit-weights' ? [axes.H, axes.W] : [h, w]);
   });
 }
