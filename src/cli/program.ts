@@ -5,6 +5,7 @@ import { bundles } from './bundles.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { explain } from './explain.js';
 import { failed } from './failed.js';
 import { fit } from './fit.js';
 import { ingest } from './ingest.js';
@@ -26,6 +27,7 @@ for (const command of [
   fit,
   evaluate,
   inspect,
+  explain,
   up,
   worker,
   ingest,

@@ -1,6 +1,7 @@
 import type { Bundle } from '../shared/bundle.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { severityOf } from '../shared/kernels/severity.js';
+import type { ScoreName } from '../shared/patchcore/image-score.js';
 import { weakAuroc } from './classifier-head.js';
 import { mostOddShown, severityText } from './odd-images.js';
 import { formatRate, rateText } from './rate-text.js';
@@ -19,6 +20,7 @@ export function describeBundle(bundle: Bundle): string {
     `  Network: ${network.file}${network.featureError === null ? '' : `, feature error of int8 ${network.featureError.toFixed(3)}`}`,
     '',
     'How it judges',
+    `  Score ${bundle.score}: ${scoreTexts[bundle.score]}`,
     ...thresholdLines(bundle).map((line) => `  ${line}`),
     `  Good images that it had not seen: median ${median.toFixed(3)} (severity 0), one in six above ${(median + spread).toFixed(3)}`,
     ...oddLines(bundle),
@@ -34,6 +36,16 @@ export function describeBundle(bundle: Bundle): string {
   ];
   return `${lines.join('\n')}\n`;
 }
+
+const scoreTexts: Record<ScoreName, string> = {
+  fused:
+    'how unusual the most unusual patches are for their place on the part, joined with how far the whole part is from what good parts have in common',
+  position: 'how unusual the most unusual patches are for their place on the part',
+  top3: 'how far the most unusual patches are from any good patch, on average over 3 % of them',
+  max: 'how far the most unusual patch is from any good patch',
+  reweighted:
+    'how far the most unusual patch is from any good patch, counted more where the nearest good patch is itself a rare one',
+};
 
 function sizesOf({ training }: Bundle): string {
   const range = (values: number[]) => {

@@ -21,7 +21,7 @@ import type { ProjectionInput } from './projection-thread.js';
 import { createProjector, type Projections } from './projector.js';
 import type { TrainingImage } from './readable-images.js';
 import { learnRisk } from './risk-model.js';
-import { fitSecondTerm, secondTermTasks } from './second-term.js';
+import { fitSecondTerm, secondTermTasks, subspaceBasis } from './second-term.js';
 import { assertEnoughDefects, robustRule } from './threshold.js';
 
 export interface FitContext extends FitOptions {
@@ -77,11 +77,12 @@ export async function learn(training: Training, context: FitContext) {
   const spacing = recipe.spacing && isPositional(score);
   const wanted = { bankRows, spacing, reweighted: score === 'reweighted' };
   const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onChosen });
+  const basis = subspaceBasis(foldOf.length, seed);
   const secondTerm =
     subspaceProjection &&
     (await fitSecondTerm(
-      { vectors: subspaceVectors!, projection: subspaceProjection, patches, foldOf, folds },
-      { seed, compute, onFitted: count('subspace', secondTermTasks(folds)) },
+      { vectors: subspaceVectors!, projection: subspaceProjection, patches, foldOf, folds, basis },
+      { compute, onFitted: count('subspace', secondTermTasks(folds)) },
     ));
 
   const samples = defectSamples(training, defects, banks.distances);

@@ -3,9 +3,10 @@ import { regionSchema, warningSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
 import { featureNames } from './kernels/readable-features.js';
 import { activeBundleKey, bundleFolder, namePattern } from './keys.js';
-import { bankLayers, layerNames } from './networks.js';
+import { bankLayers } from './networks.js';
 import { scoreNames } from './patchcore/image-score.js';
 import { neighbourhoods } from './patchcore/patch-vectors.js';
+import { subspaceLayers } from './patchcore/residual-graph.js';
 import { getJson, jsonBytes, type ObjectStore, putJson } from './store/object-store.js';
 import { bestF1Schema, heldOutSchema, oddImageSchema, rateSchema, thresholdRuleSchema } from './threshold-rule.js';
 
@@ -59,7 +60,7 @@ const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema
 const spreadFields = { median: z.number(), spread: z.number().positive() };
 const subspaceSchema = z.strictObject({
   /** Layers of the network, and how much each weighs. */
-  layers: z.partialRecord(z.enum(layerNames), z.number().positive()),
+  layers: z.record(z.enum(subspaceLayers), z.number().positive()),
   /** Training images that it was made from, dimensions of a patch and components. */
   images: count,
   dims: count,
@@ -95,7 +96,7 @@ const bundleFields = z.strictObject({
   /** The stride-16 grid of patches. */
   grid: sizeSchema,
   /** Layers of the network that patch vectors are made of, and what their 3 × 3 means count at the border. */
-  layers: z.array(z.enum(layerNames)).min(1),
+  layers: z.tuple([z.literal(bankLayers[0]), z.literal(bankLayers[1])]),
   neighbourhood: z.enum(neighbourhoods),
   /** Training images, their patches, and rows and dimensions of the memory bank chosen from them. */
   images: count,

@@ -13,6 +13,7 @@ export const errorCodes = {
   EXPLANATION_INCONSISTENT: 'The parts of an explanation do not add up to what they explain',
   FEATURES_FAILED: 'The risk could not be attributed, because the features stage failed',
   FIT_NOT_CONVERGED: 'A model could not be fitted to its training rows; one of their values may not be finite',
+  GRADIENT_UNREACHABLE: 'Nothing that can be differentiated leads from a tensor to what is explained',
   IMAGE_NOT_FOUND: 'The image key names no object',
   IMAGE_TOO_LARGE: 'The image has more bytes or more pixels than allowed',
   IMAGE_UNREADABLE: 'The bytes are not a whole image that can be decoded',
@@ -32,6 +33,7 @@ export const errorCodes = {
   STORE_UNREACHABLE: 'The object store does not answer or refuses access',
   TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
   UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
+  VALUES_NOT_FINITE: 'An array holds NaN or an infinity where only numbers make sense',
   WORK_GONE: 'What score stored for the explaining stages has been deleted: retry the inspection',
 } as const;
 

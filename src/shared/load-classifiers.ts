@@ -5,7 +5,7 @@ import { messageOf, PatchlineError } from './errors.js';
 import { prepareImage, readImageInput } from './onnx/image-input.js';
 import { type GraphProto, type ModelProto, readModel, writeModel } from './onnx/model.js';
 import { findPooledLinearHead, type PooledLinearHead } from './onnx/pooled-linear-head.js';
-import { createSession } from './onnx/session.js';
+import { createSession, isOfUnknownOp } from './onnx/session.js';
 import { shareModel } from './onnx/session-cache.js';
 import { runClassifier, type UserClassifier } from './user-classifier.js';
 
@@ -158,11 +158,7 @@ async function openSession(bytes: Uint8Array): Promise<InferenceSession> {
   try {
     return await createSession(bytes);
   } catch (cause) {
-    const reason = messageOf(cause);
-    const isUnknownOp = /No Op registered|not a registered|Could not find an implementation|NOT_IMPLEMENTED/.test(
-      reason,
-    );
-    const code = isUnknownOp ? 'OP_NOT_SUPPORTED' : 'MODEL_DAMAGED';
-    throw new PatchlineError(code, `Expected a network that onnxruntime can run but ${reason}`, { cause });
+    const code = isOfUnknownOp(cause) ? 'OP_NOT_SUPPORTED' : 'MODEL_DAMAGED';
+    throw new PatchlineError(code, `Expected a network that onnxruntime can run but ${messageOf(cause)}`, { cause });
   }
 }

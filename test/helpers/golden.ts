@@ -32,6 +32,8 @@ export interface GoldenCase {
   network(): string;
   /** An output as it should be. */
   output(name: string): NpyArray;
+  /** What that output may differ by. */
+  tolerance(output: string): Tolerance;
   /**
    * Compares whole outputs, each within its own tolerance. Every output of the case has to be given or be named in `notOurs`,
    * the results of other conventions, so that nothing is left out unseen.
@@ -77,6 +79,7 @@ export function goldenCase(kernel: string, name: string): GoldenCase {
       return file;
     },
     output: (output) => load(description.outputs, output),
+    tolerance: (output) => toleranceOf(description, output, load(description.outputs, output)),
     check(got, notOurs = []) {
       const named = [...Object.keys(got), ...notOurs].sort();
       expect(named, 'outputs compared or named as not ours').toEqual(Object.keys(description.outputs).sort());

@@ -1,0 +1,45 @@
+import { Tensor } from 'onnxruntime-node';
+import { type Compute, threadTask } from '../compute.js';
+import { PatchlineError } from '../errors.js';
+import type { PackedModel } from './packed-model.js';
+import { sessionOf } from './session-cache.js';
+
+/** A float32 array in C order. */
+export interface FloatTensor {
+  data: Float32Array;
+  dims: readonly number[];
+}
+
+export type FloatTensors = Record<string, FloatTensor>;
+
+/** Runs a graph whose inputs and outputs are float32; a session is loaded once for each graph and thread. */
+export type RunGraph = (model: PackedModel, feeds: FloatTensors) => Promise<FloatTensors>;
+
+export interface RunGraphInput {
+  model: PackedModel;
+  feeds: FloatTensors;
+}
+
+/** A method works with a few graphs of one network at a time. */
+const maxSessions = 4;
+
+/** In the calling thread, which it blocks. */
+export const runGraph: RunGraph = async (model, feeds) => {
+  const session = await sessionOf(model, maxSessions);
+  const tensors = Object.entries(feeds).map(([name, { data, dims }]) => [name, new Tensor('float32', data, dims)]);
+  const results = await session.run(Object.fromEntries(tensors));
+  return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, floatsOf(name, tensor)]));
+};
+
+function floatsOf(name: string, { type, data, dims }: Tensor): FloatTensor {
+  if (data instanceof Float32Array) return { data, dims };
+  throw new PatchlineError('OP_NOT_SUPPORTED', `Expected float32 values for ${name} but received ${type}`);
+}
+
+const runGraphTask = threadTask<RunGraphInput, FloatTensors>(new URL('./run-graph-thread.js', import.meta.url));
+
+/** In whichever thread is free. */
+export const runGraphIn =
+  (compute: Compute): RunGraph =>
+  (model, feeds) =>
+    compute.run(runGraphTask, { model, feeds });
