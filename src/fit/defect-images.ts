@@ -38,12 +38,12 @@ export interface DefectOptions {
   count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
 }
 
-/** Labelled defects where there are 5 that can be read, else synthetic ones. */
+/** Labelled defects where there are 5 that can be read, else synthetic ones; `labelled` says how many can. */
 export async function extractDefects(sources: readonly TrainingSource[], options: DefectOptions) {
   const labelled = await extractLabelled(sources, options);
   const warnings = defectWarnings(labelled.madeOn.length, labelled.skipped);
   const defects = labelled.madeOn.length < fewestLabelled ? await extractSynthetic(options) : labelled;
-  return { ...defects, warnings };
+  return { ...defects, labelled: labelled.madeOn.length, warnings };
 }
 
 async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {

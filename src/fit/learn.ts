@@ -60,7 +60,7 @@ export async function learn(training: Training, context: FitContext) {
   const { foldOf, folds, grid } = training;
   const patches = grid.height * grid.width;
   const { projection, subspaceProjection, projected, subspaceVectors, defects } = await projectAll(training, context);
-  assertEnoughDefects(context.threshold ?? robustRule, defects.kind === 'labelled' ? defects.madeOn.length : 0);
+  assertEnoughDefects(context.threshold ?? robustRule, defects.labelled);
 
   const images = {
     ...{ projected, others: defects.projected, patches, dims: projection.bias.length },

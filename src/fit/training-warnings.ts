@@ -6,6 +6,7 @@ import { formatRate } from './rate-text.js';
 import { type SkippedImage, skipText } from './readable-images.js';
 import type { ThresholdChoice } from './threshold.js';
 
+/** Below it no threshold can be trusted. */
 const trustedImages = 20;
 
 /**
@@ -36,7 +37,7 @@ export function trainingWarnings({ names, skipped, firstOf, choice, oddImages }:
   const distinct = distinctImages(firstOf).length;
   const warnings: Warning[] = [];
   const warn = (code: string, message: string) => void warnings.push({ code, message });
-  if (distinct < enough.images) warn('FEW_TRAINING_IMAGES', fewText(names.length, distinct));
+  if (distinct < enough.images) warn('FEW_TRAINING_IMAGES', fewImagesText(names.length, distinct));
   if (distinct < names.length) warn('DUPLICATE_IMAGES', duplicateText(names, firstOf, distinct));
   if (choice.rule === 'false-alarms' && choice.rate * distinct < 1) {
     warn('FALSE_ALARMS_EXTRAPOLATED', extrapolatedText(choice.rate, distinct));
@@ -46,25 +47,26 @@ export function trainingWarnings({ names, skipped, firstOf, choice, oddImages }:
   return warnings;
 }
 
-function fewText(images: number, distinct: number): string {
-  const only = distinct < images ? `, ${distinct} of them different` : '';
+function fewImagesText(images: number, distinct: number): string {
   const measured = rightPairs.find((row) => row.images <= distinct);
   const row = measured ?? rightPairs.at(-1)!;
-  const trust = `below ${trustedImages} no threshold can be trusted, ${trustedImages - distinct} more would do`;
+  const only = distinct < images ? `, ${distinct} of them different` : '';
+  const missing = trustedImages - distinct;
+  const trust = missing > 0 ? [`below ${trustedImages} no threshold can be trusted, ${missing} more would do`] : [];
   return [
     `Fitted from ${images} images${only}. Of 100 pairs of a good and a defective part, expect the defective one to get the higher score in ` +
       `${measured ? 'about' : 'fewer than'} ${row.varied} where good parts lie differently from image to image, ` +
       `${measured ? 'about' : 'fewer than'} ${row.aligned} where they always lie the same; with ${plenty.images} images in about ` +
       `${plenty.varied} and ${plenty.aligned}`,
-    ...(distinct < trustedImages ? [trust] : []),
+    ...trust,
   ].join('; ');
 }
 
 function duplicateText(names: readonly string[], firstOf: Int32Array, distinct: number): string {
   const repeated = [...firstOf.keys()].filter((image) => firstOf[image] !== image);
   const pairs = repeated.map((image) => `${names[image]} as ${names[firstOf[image]!]}`);
-  const enough = distinct < trustedImages ? `${trustedImages} would do` : 'the rest adds nothing';
-  return `${repeated.length} of ${names.length} images show the same as another, so that ${distinct} are different; ${enough}: ${someOf(pairs)}`;
+  const advice = distinct < trustedImages ? `${trustedImages} would do` : 'the rest adds nothing';
+  return `${repeated.length} of ${names.length} images show the same as another, so that ${distinct} are different; ${advice}: ${someOf(pairs)}`;
 }
 
 function extrapolatedText(rate: number, distinct: number): string {

@@ -47,7 +47,7 @@ describe('help', () => {
       ),
     );
     const later =
-      /backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|--cost|dashboard/i;
+      /backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -78,6 +78,17 @@ const usage: [args: string, says: string | RegExp][] = [
   ['fit DIR --product kol --seed -1', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 1.5', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 99999999999999999999', /Expected a whole number/],
+  ['fit DIR --product kol --false-alarms 0', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms 0.5', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms few', /Expected a share of good images/],
+  ['fit DIR --product kol --cost-miss 20', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-alarm 1', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-miss 0 --cost-alarm 1', /Expected a number above 0/],
+  ['fit DIR --product kol --cost-miss 2 --cost-alarm 1 --false-alarms 0.01', /Expected either --false-alarms or/],
+  ['fit --camera line-1 --cost-miss 20 --cost-alarm 1', /Expected --cost-miss with a folder/],
+  ['bundles threshold kol', "required option '--severity <number>' not specified"],
+  ['bundles threshold kol --severity 0', /Expected a number above 0/],
+  ['bundles threshold kol --severity -5', /Expected a number above 0/],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],
@@ -161,6 +172,8 @@ const failures: [args: string, code: string, says: string][] = [
   ['evaluate DIR --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['bundles threshold kol --severity 120', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
+  ['bundles threshold kol v9 --severity 120', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
   ['attribute --model /nowhere.onnx --data x.npy --out d', 'MODEL_DAMAGED', '/nowhere.onnx'],
   ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
@@ -259,6 +272,22 @@ describe('as a process', () => {
     expect((await bundles('show', 'plate')).stdout).toBe('Product plate, bundle v2\n');
     expect((await bundles('show', 'plate', 'v1')).stdout).toMatch(/^Product plate, bundle v1, .*\n\nWhat it saw\n/);
     expect((await bundles('activate', 'plate', 'v1')).stdout).toBe('plate: v1 is active\n');
+  });
+
+  test('a threshold set by hand says what it would have done', async () => {
+    const first = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+    const { code, stdout } = await bundles('threshold', 'plate', 'v1', '--severity', '120', '--no-activate', '--json');
+    const change = JSON.parse(stdout);
+    const version = expect.stringMatching(/^v\d+$/);
+    expect({ code, change }).toMatchObject({ code: 0, change: { version, base: 'v1', severity: 120, active: false } });
+    expect(change.before.threshold).toBe(first.threshold);
+    expect(change.after.threshold).toBeCloseTo(first.median + 1.2 * (first.threshold - first.median), 9);
+    expect(change.after.falseAlarms.count).toBeLessThanOrEqual(change.before.falseAlarms.count);
+    const said = await bundles('threshold', 'plate', 'v1', '--severity', '1');
+    expect(said.stdout).toMatch(/^plate: v\d+ is active; it is v1 with its threshold at severity 1\nthreshold +\d/);
+    expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 % sure: .*\) -> \d+, /);
+    expect((await bundles('show', 'plate')).stdout).toContain('That is severity 1 of v1, set by hand');
+    expect((await bundles('activate', 'plate', 'v1')).code).toBe(0);
   });
 
   test('status shows store, queues and products', async () => {
