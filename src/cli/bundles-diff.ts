@@ -1,7 +1,7 @@
-import { heldOutAlarmRate } from '../fit/held-out-alarms.js';
-import type { Bundle } from '../shared/bundle.js';
+import { effectOf, heldOutScoresOf, type ThresholdEffect } from '../fit/change-threshold.js';
+import { rateText } from '../fit/rate-text.js';
+import { type Bundle, readBundle } from '../shared/bundle.js';
 import { severityOf } from '../shared/kernels/severity.js';
-import { loadBundle } from '../shared/loaded-bundle.js';
 import { answer, type CommonOptions, defineCommand, openSession } from './command-line.js';
 
 type Change<Value> = { from: Value; to: Value };
@@ -21,15 +21,15 @@ export interface BundleDifference {
   /** What the other bundle says of a score that is severity 100 by one. */
   severity: { thresholdOfFromByTo: number; thresholdOfToByFrom: number };
   bankRows: Change<number>;
-  /** Share of held-out good images that would be flagged. */
-  heldOutAlarms: Change<number | null>;
+  /** Held-out good images that are flagged at the threshold. */
+  falseAlarms: Change<ThresholdEffect['falseAlarms']>;
   /** Codes of warnings that only one of them has. */
   warnings: { added: string[]; removed: string[] };
 }
 
 interface Described {
   bundle: Bundle;
-  heldOutAlarms: number | null;
+  falseAlarms: ThresholdEffect['falseAlarms'];
 }
 
 export function compareBundles(a: Described, b: Described): BundleDifference {
@@ -53,7 +53,7 @@ export function compareBundles(a: Described, b: Described): BundleDifference {
       thresholdOfToByFrom: severityOf(to.threshold, from.median, from.threshold),
     },
     bankRows: change(({ rows }) => rows),
-    heldOutAlarms: { from: a.heldOutAlarms, to: b.heldOutAlarms },
+    falseAlarms: { from: a.falseAlarms, to: b.falseAlarms },
     warnings: only(({ warnings }) => warnings.map(({ code }) => code)),
   };
 }
@@ -70,7 +70,17 @@ function without(names: readonly string[], others: readonly string[]): string[] 
 }
 
 function settingsThatDiffer(from: Bundle, to: Bundle): BundleDifference['settings'] {
-  const settingsOf = ({ profile, score, seed, network, input, neighbourhood, dims, classifier }: Bundle) => ({
+  const settingsOf = ({
+    profile,
+    score,
+    seed,
+    network,
+    input,
+    neighbourhood,
+    dims,
+    classifier,
+    thresholdRule,
+  }: Bundle) => ({
     profile,
     score,
     seed,
@@ -81,6 +91,7 @@ function settingsThatDiffer(from: Bundle, to: Bundle): BundleDifference['setting
     neighbourhood,
     dimensions: dims,
     defects: classifier.defects,
+    'threshold rule': thresholdRule.rule,
   });
   const [before, after] = [settingsOf(from), settingsOf(to)];
   const names = Object.keys(before) as (keyof typeof before)[];
@@ -98,12 +109,12 @@ function listed(what: string, names: readonly string[]): string[] {
 }
 
 function describe(difference: BundleDifference): string[] {
-  const { product, from, to, base, images, settings, threshold, median, severity, bankRows, heldOutAlarms, warnings } =
+  const { product, from, to, base, images, settings, threshold, median, severity, bankRows, falseAlarms, warnings } =
     difference;
   const line = (name: string, { from, to }: Change<unknown>) =>
     from === to ? `${name}: ${from} in both` : `${name}: ${from} -> ${to}`;
   const written = ({ from, to }: Change<number>) => ({ from: from.toFixed(3), to: to.toFixed(3) });
-  const share = (value: number | null) => (value === null ? 'unknown' : `${(100 * value).toFixed(1)} %`);
+  const flagged = (rate: ThresholdEffect['falseAlarms']) => `${rate.count} of ${rate.images}, ${rateText(rate)}`;
   return [
     `${product}: ${from} -> ${to}${base === null ? '' : `, which has grown from ${base}`}`,
     line('images', images),
@@ -114,7 +125,7 @@ function describe(difference: BundleDifference): string[] {
     line('median of good images', written(median)),
     `severity 100 of ${from} is ${severity.thresholdOfFromByTo.toFixed(0)} by ${to}, severity 100 of ${to} is ${severity.thresholdOfToByFrom.toFixed(0)} by ${from}`,
     line('bank rows', bankRows),
-    line('held-out good images flagged', { from: share(heldOutAlarms.from), to: share(heldOutAlarms.to) }),
+    line('held-out good images flagged', { from: flagged(falseAlarms.from), to: flagged(falseAlarms.to) }),
     ...listed('new warnings', warnings.added),
     ...listed('warnings gone', warnings.removed),
   ];
@@ -127,8 +138,9 @@ export const diff = defineCommand(
 ).action(async (product: string, from: string, to: string, options: CommonOptions) => {
   const { store } = await openSession(options);
   const load = async (version: string): Promise<Described> => {
-    const loaded = await loadBundle(store, product, version);
-    return { bundle: loaded.bundle, heldOutAlarms: heldOutAlarmRate(loaded) };
+    const bundle = await readBundle(store, product, version);
+    const { falseAlarms } = effectOf(await heldOutScoresOf(store, bundle), bundle.threshold);
+    return { bundle, falseAlarms };
   };
   const difference = compareBundles(await load(from), await load(to));
   answer(options, difference, describe(difference));

@@ -2,6 +2,7 @@ import { requireActiveVersion } from '../producer/enqueue.js';
 import { activateBundle, activeVersion, rollBackBundle } from '../shared/active-bundle.js';
 import { type Bundle, bundleCardKey, type DamagedBundle, listBundles, readBundle } from '../shared/bundle.js';
 import { diff } from './bundles-diff.js';
+import { threshold } from './bundles-threshold.js';
 import { answer, type CommonOptions, defineCommand, defineGroup, openSession } from './command-line.js';
 
 function describe(bundle: Bundle | DamagedBundle, active: string | undefined): string {
@@ -60,7 +61,7 @@ const rollback = defineCommand(
 
 export const bundles = defineGroup(
   'bundles',
-  'What was learned for a product: list, show, activate, rollback, diff.',
+  'What was learned for a product: list, show, activate, rollback, diff, threshold.',
   'patchline bundles list kol',
-  [list, show, activate, rollback, diff],
+  [list, show, activate, rollback, diff, threshold],
 );

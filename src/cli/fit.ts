@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
 import { growBundle } from '../fit/grow.js';
 import type { Tiles } from '../fit/network-input.js';
+import type { ThresholdChoice } from '../fit/threshold.js';
 import {
   directoryDefects,
   directoryImages,
@@ -12,7 +13,7 @@ import {
 import { productOf, requireActiveVersion } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { assertCameraName } from '../producer/ingest.js';
-import { type Bundle, bundleCardKey, profileNames } from '../shared/bundle.js';
+import { type Bundle, bundleCardKey, oddImagesKey, profileNames } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import type { Region } from '../shared/kernels/region-mask.js';
@@ -30,8 +31,9 @@ import {
   wholeNumber,
 } from './command-line.js';
 import { createPhases } from './progress.js';
+import { type ThresholdOptions, thresholdChoice, thresholdOptions } from './threshold-options.js';
 
-interface FitOptions extends CommonOptions {
+interface FitOptions extends CommonOptions, ThresholdOptions {
   product?: string;
   profile: FitSettings['profile'];
   network?: FitSettings['network'];
@@ -78,18 +80,26 @@ export const fit = defineCommand(
     'add the images, given here or before, to a bundle that there is, whose settings stay; the result is a new version',
   )
   .option('--base <version>', 'with --add: the version that they are added to (default: the active one)', version)
+  .addOption(thresholdOptions.falseAlarms)
+  .addOption(thresholdOptions.costMiss)
+  .addOption(thresholdOptions.costAlarm)
   .option('--no-activate', 'do not inspect new images with it yet')
   .action(async (path: string | undefined, options: FitOptions, command: Command) => {
     assertGrowing(path, options, command);
+    const threshold = thresholdChoice(options);
     const session = await openSession(options);
     const chosen = await chooseImages(typeof options.add === 'string' ? options.add : path, options, session);
     const { product } = chosen;
+    const region = regionOf(product, options.camera, session.config);
     const bundle =
       options.add === undefined
-        ? await fitWith(session, { ...options, ...chosen, region: regionOf(product, options.camera, session.config) })
-        : await growWith(session, chosen, options);
+        ? await fitWith(session, { ...options, ...chosen, region, threshold })
+        : await growWith(session, chosen, { ...options, threshold });
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
+    if (bundle.oddImages.length > 0) {
+      remark(`odd training images: ${session.store.url}/${oddImagesKey(product, bundle.version)}`);
+    }
   });
 
 function version(text: string): string {
@@ -186,10 +196,16 @@ type FitWith = Omit<FitSettings, 'store' | 'compute' | 'maxImageBytes' | 'logger
 export const fitWith = (session: Session, settings: FitWith): Promise<Bundle> =>
   withThreads(session, (tools) => fitBundle({ ...settings, ...tools }));
 
-async function growWith(session: Session, chosen: Chosen, { base, activate }: FitOptions): Promise<Bundle> {
+interface GrowSettings extends Pick<FitOptions, 'base' | 'activate' | 'falseAlarms' | 'costMiss'> {
+  threshold: ThresholdChoice;
+}
+
+async function growWith(session: Session, chosen: Chosen, settings: GrowSettings): Promise<Bundle> {
+  const { base, activate, falseAlarms, costMiss } = settings;
+  const threshold = falseAlarms === undefined && costMiss === undefined ? undefined : settings.threshold;
   const grownFrom = base ?? (await requireActiveVersion(session.store, chosen.product));
   const { bundle, known } = await withThreads(session, (tools) =>
-    growBundle({ ...chosen, ...tools, base: grownFrom, activate }),
+    growBundle({ ...chosen, ...tools, base: grownFrom, activate, threshold }),
   );
   if (known.length > 0) remark(`${known.length} images left out, because ${grownFrom} has learned from them already`);
   return bundle;

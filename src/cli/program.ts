@@ -1,10 +1,12 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { attribute } from './attribute.js';
 import { bench } from './bench.js';
 import { bundles } from './bundles.js';
 import { demo } from './demo.js';
 import { doctor } from './doctor.js';
 import { evaluate } from './evaluate.js';
+import { explain } from './explain.js';
 import { failed } from './failed.js';
 import { fit } from './fit.js';
 import { ingest } from './ingest.js';
@@ -26,6 +28,8 @@ for (const command of [
   fit,
   evaluate,
   inspect,
+  explain,
+  attribute,
   up,
   worker,
   ingest,

@@ -4,6 +4,7 @@ import {
   bundleCardKey,
   bundleKey,
   claimVersion,
+  oddImagesKey,
   type Part,
   type PartName,
   type SamplePartName,
@@ -15,6 +16,7 @@ import { bundleFolder, sha256 } from '../shared/keys.js';
 import { type NpyArray, writeNpy } from '../shared/npy.js';
 import { type ObjectStore, putJson } from '../shared/store/object-store.js';
 import { describeBundle } from './bundle-card.js';
+import { drawOddImages } from './odd-images.js';
 import { orderedMap } from './ordered-map.js';
 
 /** Everything about a bundle that is known before it has a version. */
@@ -64,13 +66,28 @@ export async function writeBundle(contents: BundleContents): Promise<Bundle> {
     ...(second?.files ?? []),
     ...(samples?.files ?? []),
     ...pictures.map((bytes, image) => ({ key: trainingPictureKey(bundle, image), bytes })),
-    { key: bundleCardKey(draft.product, version), bytes: new TextEncoder().encode(describeBundle(bundle)) },
   ];
   const onWritten = count(objects.length);
   for await (const _ of orderedMap(objects, concurrentPuts, ({ key, bytes }) => store.put(key, bytes))) onWritten();
-  await putJson(store, bundleKey(draft.product, version), bundle);
-  if (activate) await activateBundle(store, draft.product, version);
+  await publishBundle(store, bundle, { activate, pictureOf: async (image) => pictures[image]! });
   return bundle;
+}
+
+export interface Publishing {
+  activate: boolean;
+  /** JPEG of a training image. */
+  pictureOf(image: number): Promise<Uint8Array>;
+}
+
+/** Writes what people look at and, last, bundle.json, of a bundle whose parts and training pictures are there. */
+export async function publishBundle(store: ObjectStore, bundle: Bundle, { activate, pictureOf }: Publishing) {
+  const { product, version, oddImages } = bundle;
+  if (oddImages.length > 0) {
+    await store.put(oddImagesKey(product, version), await drawOddImages(bundle, pictureOf));
+  }
+  await store.put(bundleCardKey(product, version), new TextEncoder().encode(describeBundle(bundle)));
+  await putJson(store, bundleKey(product, version), bundle);
+  if (activate) await activateBundle(store, product, version);
 }
 
 /** The files of some arrays, and how bundle.json names them. */

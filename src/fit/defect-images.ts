@@ -12,13 +12,15 @@ import type { TrainingSource } from './training-images.js';
 export interface DefectFeatures extends ImageFeatures {
   /** (P, d) of each image, in shared memory */
   projected: Float32Array[];
+  /** (P, d2) of each labelled image, in shared memory, for the score `fused` */
+  subspaceVectors: Float32Array[];
   kind: 'labelled' | 'synthetic';
   /** The training image that each was made on; -1 for a labelled one. */
   madeOn: number[];
 }
 
 /** Of labelled defects: fewer could not be dealt out to the folds of a cross-validation. */
-const fewestLabelled = 5;
+export const fewestLabelled = 5;
 const trustedLabelled = 20;
 /** Of synthetic defects: where there are fewer good images, each gets several. */
 const fewestSynthetic = 100;
@@ -38,17 +40,17 @@ export interface DefectOptions {
   count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
 }
 
-/** Labelled defects where there are 5 that can be read, else synthetic ones. */
+/** Labelled defects where there are 5 that can be read, else synthetic ones; `labelled` says how many can. */
 export async function extractDefects(sources: readonly TrainingSource[], options: DefectOptions) {
   const labelled = await extractLabelled(sources, options);
   const warnings = defectWarnings(labelled.madeOn.length, labelled.skipped);
   const defects = labelled.madeOn.length < fewestLabelled ? await extractSynthetic(options) : labelled;
-  return { ...defects, warnings };
+  return { ...defects, labelled: labelled.madeOn.length, warnings };
 }
 
 export async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
   const { projector, maxImageBytes, concurrency, count } = options;
-  const defects: DefectFeatures = { kind: 'labelled', madeOn: [], projected: [], embeddings: [], appearances: [] };
+  const defects: DefectFeatures = { kind: 'labelled', ...emptyFeatures() };
   const skipped: SkippedImage[] = [];
   if (sources.length === 0) return { ...defects, skipped };
   const onExtracted = count('labelled defects', sources.length);
@@ -64,7 +66,7 @@ export async function extractLabelled(sources: readonly TrainingSource[], option
 
 async function extractSynthetic(options: DefectOptions) {
   const { projector, concurrency, pixels, foldOf, seed, fewest, count } = options;
-  const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], projected: [], embeddings: [], appearances: [] };
+  const defects: DefectFeatures = { kind: 'synthetic', ...emptyFeatures() };
   const plans = planDefects([...pixels.keys()], foldOf, seed, fewest);
   const onExtracted = count('synthetic defects', plans.length);
   const make = async (plan: DefectPlan) => {
@@ -78,9 +80,14 @@ async function extractSynthetic(options: DefectOptions) {
   return defects;
 }
 
+const emptyFeatures = (): Omit<DefectFeatures, 'kind'> => ({
+  ...{ madeOn: [], projected: [], subspaceVectors: [], embeddings: [], appearances: [] },
+});
+
 function addDefect(defects: DefectFeatures, output: DefectVectors, madeOn: number): void {
   addFeatures(defects, output);
   defects.projected.push(shareFloats(output.projected));
+  if (output.subspaceVectors) defects.subspaceVectors.push(shareFloats(output.subspaceVectors));
   defects.madeOn.push(madeOn);
 }
 

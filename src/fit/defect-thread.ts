@@ -22,16 +22,24 @@ export interface DefectInput {
   input: ModelInput;
   /** See `composeProjectionGraph`. */
   model: SharedModel;
+  /** Whether its vectors for the subspace of good images are wanted. */
+  withSubspace: boolean;
 }
 
 /** What fitting takes from it. */
 export interface DefectVectors extends ImageVectors {
   /** (P, d) */
   projected: Float32Array;
+  /** (P, d2) where they are wanted */
+  subspaceVectors?: Float32Array;
 }
 
 export default inThread<DefectInput, DefectVectors>(
-  async ({ image, input, model }) => imageVectors(await pixelsOf(image, input), input, model, ['projected']),
+  async ({ image, input, model, withSubspace }) =>
+    imageVectors(await pixelsOf(image, input), input, model, [
+      'projected',
+      ...(withSubspace ? (['subspaceVectors'] as const) : []),
+    ]),
   ({ projected }) => [projected.buffer],
 );
 

@@ -10,8 +10,10 @@ import { writeBundle } from './bundle-writer.js';
 import { extractTraining, learn } from './learn.js';
 import type { Tiles } from './network-input.js';
 import { recipeOf } from './profile.js';
-import { assertEnoughImages, readHeaders, trainingWarnings } from './readable-images.js';
+import { assertEnoughImages, readHeaders } from './readable-images.js';
+import { assertEnoughDefects, robustRule, type ThresholdChoice } from './threshold.js';
 import type { TrainingSource } from './training-images.js';
+import { trainingWarnings } from './training-warnings.js';
 
 export type FitPhase =
   | 'reading'
@@ -45,6 +47,8 @@ export interface FitOptions {
   tiles?: Tiles;
   /** The part of the images that is inspected; all where it is not given. */
   region?: Region;
+  /** The rule that the threshold is found by; `robust` where it is not given. */
+  threshold?: ThresholdChoice;
   /** Whether new images are inspected with the bundle from now on. */
   activate: boolean;
   store: ObjectStore;
@@ -61,7 +65,7 @@ export interface FitOptions {
  *
  * Unreadable images are left out and named in the bundle's warnings.
  *
- * Errors: TOO_FEW_IMAGES below 5 images, DATASET_INVALID where more than a fifth cannot be read, MODEL_DAMAGED, those of the store.
+ * Errors: TOO_FEW_IMAGES below 5 images, or 5 of defects where their misses are to be weighed, DATASET_INVALID where more than a fifth cannot be read, MODEL_DAMAGED, those of the store.
  */
 export async function fitBundle(options: FitOptions): Promise<Bundle> {
   const count = progressCounter(options.progress);
@@ -69,6 +73,8 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   for await (const source of options.images) sources.push(source);
   const headers = await readHeaders(sources, count('reading', sources.length));
   assertEnoughImages(headers.images.length, headers.skipped);
+  const { threshold = robustRule, defects = [] } = options;
+  assertEnoughDefects(threshold, defects.length);
 
   const recipe = recipeOf(options);
   const context = { ...options, recipe, count };
@@ -76,7 +82,10 @@ export async function fitBundle(options: FitOptions): Promise<Bundle> {
   const skipped = [...headers.skipped, ...training.skipped];
   assertEnoughImages(training.images.length, skipped);
   const learned = await learn(training, context);
-  const warnings = [...trainingWarnings(training.images.length, skipped), ...learned.defects.warnings];
+  const { oddImages } = learned.calibration;
+  const names = training.images.map(({ source }) => source.name);
+  const found = { names, skipped, firstOf: training.firstOf, choice: threshold, oddImages };
+  const warnings = [...trainingWarnings(found), ...learned.defects.warnings];
   const bundle = await writeBundle({
     store: options.store,
     draft: draftOf(training, learned, context, warnings),

@@ -6,10 +6,11 @@ import {
   type Subspace,
   trainingPictureKey,
 } from '../shared/bundle.js';
+import { type Form, formsOf, readParts, subspaceFormsOf } from '../shared/bundle-parts.js';
 import { shareFloats } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
-import { type Form, formsOf, readParts, subspaceFormsOf } from '../shared/loaded-bundle.js';
+
 import { featureChannels } from '../shared/networks.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import type { DefectSamples } from './defect-samples.js';
@@ -32,7 +33,10 @@ export interface Base {
 }
 
 /** The subspace of good images. K = P·d numbers of an image, r directions. */
-export interface BaseSubspace extends Pick<Subspace, 'images' | 'variance'> {
+export interface BaseSubspace {
+  /** That it was made from, and their mean squared distance from their mean. */
+  images: number;
+  variance: number;
   matrix: Float32Array;
   /** (P, d) */
   offset: Float32Array;
@@ -77,14 +81,13 @@ export async function loadBase(store: ObjectStore, product: string, version: str
 const concurrentReads = 16;
 
 async function loadSamples(store: ObjectStore, bundle: Bundle): Promise<DefectSamples> {
-  const { product, version, images, classifier, score, sampleParts } = bundle;
-  const refused = (reason: string) =>
-    new PatchlineError(
+  const { product, version, images, classifier, sampleParts } = bundle;
+  if (!sampleParts) {
+    throw new PatchlineError(
       'BUNDLE_CANNOT_GROW',
-      `Expected a bundle that images can be added to but ${version} of product ${product} ${reason}: fit it anew`,
+      `Expected a bundle that keeps what adding images needs but ${version} of product ${product} is of an earlier release: fit it anew`,
     );
-  if (!sampleParts) throw refused('keeps nothing to learn its classifier from again');
-  if (score === 'reweighted') throw refused('has the score reweighted, which needs all images together');
+  }
   const count = images + classifier.count;
   const forms: Record<SamplePartName, Form> = {
     'sample-embeddings': ['float32', count, featureChannels],
@@ -108,7 +111,7 @@ async function loadSubspace(store: ObjectStore, bundle: Bundle, subspace: Subspa
   const K = steps.length / scales.length;
   return {
     images: subspace.images,
-    variance: subspace.variance,
+    variance: subspace.variance!,
     matrix: floats('subspace-matrix'),
     offset: floats('subspace-offset'),
     components: Float32Array.from(steps, (step, index) => step * scales[Math.floor(index / K)]!),

@@ -1,15 +1,17 @@
 import type { Bundle } from '../shared/bundle.js';
 import type { Warning } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
-import { sha256 } from '../shared/keys.js';
+import { decodeInput, type ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
 import { subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import { aspectTolerance } from '../shared/patchcore/scorer.js';
+import { distinctImages, findDuplicates } from './duplicates.js';
 import type { GrowContext } from './grow.js';
 import type { Base } from './grow-base.js';
 import { someOf } from './labelled-images.js';
 import { keptPixels } from './learn.js';
 import { foldsOf } from './memory-banks.js';
+import { orderedMap } from './ordered-map.js';
 import { extractFeatures, type TrainingFeatures } from './patch-features.js';
 import { createProjector } from './projector.js';
 import type { TrainingImage } from './readable-images.js';
@@ -26,8 +28,8 @@ export async function extractAdded(base: Base, all: TrainingImage[], { compute, 
   const extraction = { compute, input, maxImageBytes };
   const onExtracted = count('features', all.length);
   const seen = await extractFeatures(all, network.kind, { layers, neighbourhood }, extraction, onExtracted);
-  const { known, ...features } = withoutKnown(seen, base.pictures);
-  const { images, pixels } = features;
+  const { known, ...features } = await withoutKnown(seen, base);
+  const { images, pixels, firstOfAdded } = features;
   if (images.length === 0) {
     throw new PatchlineError(
       'TOO_FEW_IMAGES',
@@ -35,19 +37,31 @@ export async function extractAdded(base: Base, all: TrainingImage[], { compute, 
         (features.skipped.length > 0 ? ` and ${features.skipped.length} cannot be read` : ''),
     );
   }
-  const folds = Math.min(mostFolds, images.length);
-  const foldOf = foldsOf(images.length, folds, seed);
+  const held = foldsOfAdded(firstOfAdded, seed);
   const projector = await createProjector(network.kind, base.projections, extraction);
   const kept = keptPixels(pixels);
   const projected = await projector.project(pixels, count('projection', images.length));
-  return { ...features, ...projected, known, folds, foldOf, projector, kept };
+  return { ...features, ...projected, ...held, known, projector, kept };
 }
 
-/** Leaves out the images whose pictures are there already; `known` are their names. */
-function withoutKnown(features: TrainingFeatures, pictures: readonly Uint8Array[]) {
-  const old = new Set(pictures.map(sha256));
-  const isNew = features.pictures.map((picture) => !old.has(sha256(picture)));
-  const only = <Item>(items: Item[]) => items.filter((_, image) => isNew[image]);
+/** Images that show the same are held out together. */
+function foldsOfAdded(firstOf: Int32Array, seed: number) {
+  const distinct = distinctImages(firstOf);
+  const folds = Math.min(mostFolds, distinct.length);
+  const foldOfDistinct = foldsOf(distinct.length, folds, seed);
+  return { folds, foldOf: firstOf.map((first) => foldOfDistinct[distinct.indexOf(first)]!) };
+}
+
+/**
+ * Leaves out the images that show the same as one of the base, by their pictures: `known` are their names. `firstOfAdded` tells
+ * which of the others show the same, `firstOf` of which of all images, see `findDuplicates`.
+ */
+async function withoutKnown(features: TrainingFeatures, { bundle, pictures }: Base) {
+  const old = pictures.length;
+  const duplicates = findDuplicates(await decodeAll([...pictures, ...features.pictures], bundle.input), bundle.input);
+  const kept = [...features.images.keys()].filter((image) => duplicates[old + image]! >= old);
+  const firstOfAdded = Int32Array.from(kept, (image) => kept.indexOf(duplicates[old + image]! - old));
+  const only = <Item>(items: Item[]) => kept.map((image) => items[image]!);
   return {
     images: only(features.images),
     pictures: only(features.pictures),
@@ -55,8 +69,20 @@ function withoutKnown(features: TrainingFeatures, pictures: readonly Uint8Array[
     embeddings: only(features.embeddings),
     appearances: only(features.appearances),
     skipped: features.skipped,
-    known: features.images.filter((_, image) => !isNew[image]).map(({ source }) => source.name),
+    known: features.images.filter((_, image) => duplicates[old + image]! < old).map(({ source }) => source.name),
+    firstOfAdded,
+    firstOf: Int32Array.from([...duplicates.subarray(0, old), ...firstOfAdded.map((first) => old + first)]),
   };
+}
+
+const concurrentDecodes = 4;
+
+/** (H, W, 3) of each picture. */
+async function decodeAll(pictures: readonly Uint8Array[], input: ModelInput): Promise<Uint8Array[]> {
+  const decode = (picture: Uint8Array) => decodeInput(picture, input, { maxImageBytes: picture.length });
+  const pixels: Uint8Array[] = [];
+  for await (const decoded of orderedMap(pictures, concurrentDecodes, decode)) pixels.push(decoded.pixels);
+  return pixels;
 }
 
 /** Names the new images whose shape is not that of the old ones: they were distorted, as they are when they are inspected. */

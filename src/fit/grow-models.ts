@@ -8,23 +8,25 @@ import type { Base } from './grow-base.js';
 import type { AddedImages } from './grow-images.js';
 import { extractMoreDefects, joinSamples } from './grow-samples.js';
 import { growSecondTerm } from './grow-second-term.js';
-import { judge } from './learn.js';
+import { judge } from './judge.js';
 import { buildBanks, type MemoryBanks, noFold, rowsOfBanks } from './memory-banks.js';
 import { sharedFloats } from './projector.js';
 import { learnRisk } from './risk-model.js';
 import { secondTermTasks } from './second-term.js';
+import { assertEnoughDefects } from './threshold.js';
 
 /** Everything that is learned, from what the base knows and the new images; see `growBundle`. */
 export async function growModels(base: Base, added: AddedImages, context: GrowContext): Promise<Learned> {
-  const { compute, recipe, count, maxImageBytes } = context;
-  const { bundle } = base;
-  const { seed } = bundle;
+  const { compute, recipe, threshold, count, maxImageBytes } = context;
+  const { bundle, projections } = base;
+  const { seed, input, grid, classifier: before } = bundle;
   const { projector, kept: pixels, foldOf, folds } = added;
   const defects = await extractMoreDefects(bundle, context.defects ?? [], {
     ...{ projector, maxImageBytes, pixels, foldOf, seed, count },
     concurrency: 2 * compute.threads,
     added: added.images.length,
   });
+  assertEnoughDefects(threshold, defects.labelled);
   const banks = await growBanks(base, added, defects, context);
   const secondTerm =
     base.subspace &&
@@ -34,24 +36,22 @@ export async function growModels(base: Base, added: AddedImages, context: GrowCo
       { compute, onFitted: count('subspace', secondTermTasks(folds)) },
     ));
 
-  const isOldDefectKept = defects.kind === bundle.classifier.defects;
-  const samples = joinSamples(
-    base.samples,
-    defectSamples(added, defects, banks.distances),
-    bundle.images,
-    isOldDefectKept,
-  );
+  const addedSamples = defectSamples(added, defects, banks.distances);
+  const samples = joinSamples(base.samples, addedSamples, bundle.images, defects.kind === before.defects);
   const onFitted = count('classifier', classifierRidges.length);
-  const heldOut = { distances: heldOutDistances(base, added, banks.distances), reweightedScores: new Float64Array(0) };
-  const images = { length: bundle.images + added.images.length };
+  const classifier = await learnClassifier(samples, { seed, compute, onFitted });
+  const found = {
+    ...{ input, grid, defects, secondTerm, bank: banks.bank, subspaceProjection: projections.subspaceProjection },
+    ...heldOutOf(base, added, banks),
+  };
   return {
-    projection: base.projections.projection,
+    projection: projections.projection,
     bank: banks.bank,
     secondTerm,
-    ...judge({ images, input: bundle.input, grid: bundle.grid }, recipe, heldOut, secondTerm),
+    ...(await judge(found, { score: recipe.score, threshold, seed, compute })),
     defects,
     samples,
-    classifier: await learnClassifier(samples, { seed, compute, onFitted }),
+    classifier,
     risk: learnRisk(samples, seed),
   };
 }
@@ -78,18 +78,25 @@ async function growBanks(
   const spacing = recipe.spacing && isPositional(score);
   const { bank, ...measured } = await buildBanks(
     { projected, earlier, others, patches, dims, foldOf },
-    { bankRows, spacing, reweighted: false, folds, seed, compute, onChosen },
+    { bankRows, spacing, reweighted: score === 'reweighted', folds, seed, compute, onChosen },
   );
   const added = ofImages.length / dims;
   const sources = bank.sources.map((place) => (place < added ? bundle.patches + place : old.sources[place - added]!));
   return { bank: { ...bank, sources }, ...measured };
 }
 
-/** (N + n, P) */
-function heldOutDistances({ bundle, heldOutDistances: old }: Base, { projected }: AddedImages, measured: Float32Array) {
-  const patches = projected.length / bundle.dims;
-  const joined = new Float32Array(old.length + patches);
-  joined.set(old);
-  joined.set(measured.subarray(0, patches), old.length);
-  return joined;
+/** What was measured of the old images when they came, and of the new ones now. */
+function heldOutOf({ bundle, heldOutDistances }: Base, { images }: AddedImages, banks: MemoryBanks) {
+  const old = heldOutDistances.length;
+  const added = (images.length * old) / bundle.images;
+  const distances = new Float32Array(old + added);
+  distances.set(heldOutDistances);
+  distances.set(banks.distances.subarray(0, added), old);
+  const scores = bundle.heldOut!;
+  return {
+    distances,
+    reweightedScores: Float64Array.from([...scores.good, ...banks.reweightedScores.subarray(0, images.length)]),
+    defectDistances: banks.distances.slice(added),
+    earlierDefects: scores.defects,
+  };
 }

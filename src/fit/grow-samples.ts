@@ -21,13 +21,14 @@ export async function extractMoreDefects(
   { images, classifier }: Bundle,
   sources: readonly TrainingSource[],
   options: DefectOptions & { added: number },
-): Promise<DefectFeatures & { warnings: Warning[] }> {
+): Promise<DefectFeatures & { labelled: number; warnings: Warning[] }> {
   if (classifier.defects === 'synthetic') {
     const fewest = options.added * Math.ceil(classifier.count / images);
     return extractDefects(sources, { ...options, fewest });
   }
   const { skipped, ...labelled } = await extractLabelled(sources, options);
-  return { ...labelled, warnings: defectWarnings(classifier.count + labelled.madeOn.length, skipped) };
+  const count = classifier.count + labelled.madeOn.length;
+  return { ...labelled, labelled: count, warnings: defectWarnings(count, skipped) };
 }
 
 /**

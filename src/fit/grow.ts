@@ -1,4 +1,5 @@
 import type { Bundle } from '../shared/bundle.js';
+import type { Warning } from '../shared/contracts.js';
 import { arraysOf, draftOf, sampleArraysOf, subspaceArraysOf } from './bundle-draft.js';
 import { writeBundle } from './bundle-writer.js';
 import { type Count, type FitOptions, progressCounter } from './fit.js';
@@ -6,8 +7,10 @@ import { type Base, loadBase } from './grow-base.js';
 import { aspectWarnings, extractAdded } from './grow-images.js';
 import { growModels } from './grow-models.js';
 import { type Recipe, recipeOf } from './profile.js';
-import { assertEnoughImages, readHeaders, type TrainingImage, trainingWarnings } from './readable-images.js';
+import { assertEnoughImages, readHeaders, type TrainingImage } from './readable-images.js';
+import { robustRule, type ThresholdChoice } from './threshold.js';
 import type { TrainingSource } from './training-images.js';
+import { trainingWarnings } from './training-warnings.js';
 
 /** What is not given is as in the base. */
 export interface GrowOptions
@@ -17,6 +20,8 @@ export interface GrowOptions
   > {
   /** The version that grows. */
   base: string;
+  /** The rule of the base where it is not given. */
+  threshold?: ThresholdChoice;
 }
 
 export interface Grown {
@@ -27,6 +32,7 @@ export interface Grown {
 
 export interface GrowContext extends GrowOptions {
   recipe: Recipe;
+  threshold: ThresholdChoice;
   count: Count;
 }
 
@@ -41,10 +47,11 @@ export interface GrowContext extends GrowOptions {
  *   four fifths of the new ones. A kind of good part that nobody had seen would look far too bad to the old bundle alone.
  * - Classifier and risk model are learned again, from what the old ones were learned from and the new images.
  *
- * Images whose picture at model size is in the base, whatever their name, are left out.
+ * Images that show the same as one of the base, whatever they are called, are left out. The threshold is found by the rule of the
+ * base, from the scores of all held-out images; labelled defects of the base keep the scores that they had.
  *
  * Errors: BUNDLE_NOT_FOUND, BUNDLE_DAMAGED, BUNDLE_NETWORK_MISMATCH, BUNDLE_CANNOT_GROW; TOO_FEW_IMAGES where there is no new
- * image that can be read, DATASET_INVALID where more than a fifth cannot; MODEL_DAMAGED, those of the store.
+ * image that can be read, or too few of defects for the threshold that is asked for; DATASET_INVALID where more than a fifth cannot; MODEL_DAMAGED, those of the store.
  */
 export async function growBundle(options: GrowOptions): Promise<Grown> {
   const { store, product, logger } = options;
@@ -52,7 +59,8 @@ export async function growBundle(options: GrowOptions): Promise<Grown> {
   const base = await loadBase(store, product, options.base);
   const { profile, network, score, neighbourhood } = base.bundle;
   const recipe = { ...recipeOf({ profile, network: network.kind, score }), neighbourhood };
-  const context = { ...options, recipe, count };
+  const threshold = options.threshold ?? choiceOf(base.bundle);
+  const context = { ...options, recipe, threshold, count };
   const sources: TrainingSource[] = [];
   for await (const source of options.images) sources.push(source);
   const headers = await readHeaders(sources, count('reading', sources.length));
@@ -64,8 +72,11 @@ export async function growBundle(options: GrowOptions): Promise<Grown> {
   const images = [...imagesOf(base), ...added.images];
   const training = { ...sharedSettings(base.bundle), images, folds: base.bundle.settings.folds };
   const warnings = [
-    ...base.bundle.warnings.filter(({ code }) => code !== 'FEW_TRAINING_IMAGES'),
-    ...trainingWarnings(images.length, skipped),
+    ...warningsOf(base.bundle, options),
+    ...trainingWarnings({
+      names: images.map(({ source }) => source.name),
+      ...{ skipped, firstOf: added.firstOf, choice: threshold, oddImages: grown.calibration.oddImages },
+    }),
     ...aspectWarnings(base.bundle, added.images),
     ...grown.defects.warnings,
   ];
@@ -91,6 +102,30 @@ const sharedSettings = ({ input, tiles, aspect, grid, network }: Bundle) => {
   const { kind, featureError } = network;
   return { input, tiles, aspect, grid, network: { kind, featureError } };
 };
+
+/** The rule that found the threshold of a bundle; one that was set by hand follows from nothing. */
+function choiceOf({ thresholdRule }: Bundle): ThresholdChoice {
+  if (thresholdRule.rule === 'by-hand') return robustRule;
+  return thresholdRule.rule === 'false-alarms' ? { rule: 'false-alarms', rate: thresholdRule.rate } : thresholdRule;
+}
+
+/** Warnings that growing finds anew. */
+const foundAnew = [
+  'FEW_TRAINING_IMAGES',
+  'DUPLICATE_IMAGES',
+  'FALSE_ALARMS_EXTRAPOLATED',
+  'ODD_IMAGES',
+  'FEW_DEFECT_IMAGES',
+  'THRESHOLD_RESET',
+];
+
+/** What was wrong with the base and still is, and whether its threshold is lost. */
+function warningsOf({ version, warnings, thresholdRule }: Bundle, { threshold }: GrowOptions): Warning[] {
+  const kept = warnings.filter(({ code }) => !foundAnew.includes(code));
+  if (thresholdRule.rule !== 'by-hand' || threshold !== undefined) return kept;
+  const message = `The threshold of ${version} was set by hand; this one follows from the images: set it again with "patchline bundles threshold"`;
+  return [...kept, { code: 'THRESHOLD_RESET', message }];
+}
 
 /** The old images: their pictures stand for them. */
 function imagesOf({ bundle, pictures }: Base): TrainingImage[] {

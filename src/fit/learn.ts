@@ -1,28 +1,28 @@
 import { threadTask } from '../shared/compute.js';
-import { inspectedPart, type ModelInput } from '../shared/model-input.js';
+import type { ModelInput } from '../shared/model-input.js';
 import { bankLayers } from '../shared/networks.js';
 import { isPositional } from '../shared/patchcore/image-score.js';
 import { gridOf } from '../shared/patchcore/patch-vectors.js';
 import { layerWeights, subspaceLayers } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
-import { calibrate, mapQuantileOf } from './calibration.js';
 import { chooseNetwork } from './choose-network.js';
 import { classifierRidges, learnClassifier } from './classifier-head.js';
 import { extractDefects } from './defect-images.js';
 import { defectSamples } from './defect-samples.js';
+import { findDuplicates, foldsOfDistinct } from './duplicates.js';
 import type { Count, FitOptions } from './fit.js';
-import { type HeldOut, scoreHeldOut } from './held-out-scores.js';
-import { buildBanks, foldsOf, type MemoryBanks, noFold, rowsOfBanks } from './memory-banks.js';
+import { judge } from './judge.js';
+import { buildBanks, noFold, rowsOfBanks } from './memory-banks.js';
 import { chooseInput, oneTile } from './network-input.js';
 import { extractFeatures } from './patch-features.js';
-import { positionStatistics } from './position-statistics.js';
-import { foldsFor, type Recipe, settings } from './profile.js';
+import type { Recipe } from './profile.js';
 import type { WeightedLayer } from './projection.js';
 import type { ProjectionInput } from './projection-thread.js';
 import { createProjector, type Projections } from './projector.js';
 import type { TrainingImage } from './readable-images.js';
 import { learnRisk } from './risk-model.js';
-import { fitSecondTerm, type SecondTerm, secondTermTasks } from './second-term.js';
+import { fitSecondTerm, secondTermTasks, subspaceBasis } from './second-term.js';
+import { assertEnoughDefects, robustRule } from './threshold.js';
 
 export interface FitContext extends FitOptions {
   recipe: Recipe;
@@ -48,49 +48,69 @@ export async function extractTraining(all: TrainingImage[], { recipe, count, ...
   const form = { layers: recipe.score === 'fused' ? subspaceLayers : bankLayers, neighbourhood };
   const onExtracted = count('features', all.length);
   const features = await extractFeatures(all, network.kind, form, extraction, onExtracted);
-  const folds = foldsFor(features.images.length);
-  const foldOf = foldsOf(features.images.length, folds, seed);
-  return { ...features, input, tiles, aspect, grid: gridOf(input), network, folds, foldOf };
+  const firstOf = findDuplicates(features.pixels, input);
+  const held = foldsOfDistinct(firstOf, seed);
+  return { ...features, input, tiles, aspect, grid: gridOf(input), network, firstOf, ...held };
 }
 
 export type Learned = Awaited<ReturnType<typeof learn>>;
 
 export async function learn(training: Training, context: FitContext) {
   const { recipe, compute, seed, count } = context;
-  const { foldOf, folds, grid } = training;
-  const patches = grid.height * grid.width;
-  const { projection, subspaceProjection, projected, subspaceVectors, defects } = await projectAll(training, context);
+  const all = await projectAll(training, context);
+  const { projection, subspaceProjection, defects } = all;
+  assertEnoughDefects(context.threshold ?? robustRule, defects.labelled);
+  const { banks, secondTerm } = await measureAll(training, all, context);
 
-  const images = {
-    ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
-    foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
-  };
-  const { bankRows, score } = recipe;
-  const onChosen = count('bank', rowsOfBanks(bankRows, foldOf, { folds, patches }));
-  const spacing = recipe.spacing && isPositional(score);
-  const wanted = { bankRows, spacing, reweighted: score === 'reweighted' };
-  const banks = await buildBanks(images, { ...wanted, folds, seed, compute, onChosen });
-  const secondTerm =
-    subspaceProjection &&
-    (await fitSecondTerm(
-      { vectors: subspaceVectors!, projection: subspaceProjection, patches, foldOf, folds },
-      { seed, compute, onFitted: count('subspace', secondTermTasks(folds)) },
-    ));
-
+  const inGood = banks.distances.length - defects.madeOn.length * training.grid.height * training.grid.width;
   const samples = defectSamples(training, defects, banks.distances);
   const onFitted = count('classifier', classifierRidges.length);
   const classifier = await learnClassifier(samples, { seed, compute, onFitted });
-  const risk = learnRisk(samples, seed);
+  const found = {
+    ...{ input: training.input, grid: training.grid, bank: banks.bank },
+    distances: banks.distances.slice(0, inGood),
+    reweightedScores: banks.reweightedScores.slice(0, training.images.length),
+    ...{ defects, defectDistances: banks.distances.slice(inGood), secondTerm, subspaceProjection },
+  };
   return {
     projection,
     bank: banks.bank,
     secondTerm,
-    ...judge(training, recipe, banks, secondTerm),
+    ...(await judge(found, { ...context, score: recipe.score })),
     defects,
     samples,
     classifier,
-    risk,
+    risk: learnRisk(samples, seed),
   };
+}
+
+/** The memory banks and the second term, and what they say of images that they have not seen. */
+async function measureAll(
+  { foldOf, folds, grid }: Training,
+  { projection, subspaceProjection, projected, subspaceVectors, defects }: Awaited<ReturnType<typeof projectAll>>,
+  { recipe, compute, seed, count }: FitContext,
+) {
+  const patches = grid.height * grid.width;
+  const { bankRows, score } = recipe;
+  const banks = await buildBanks(
+    {
+      ...{ projected, others: defects.projected, patches, dims: projection.bias.length },
+      foldOf: [...foldOf, ...defects.madeOn.map((image) => foldOf[image] ?? noFold)],
+    },
+    {
+      ...{ bankRows, folds, seed, compute, reweighted: score === 'reweighted' },
+      spacing: recipe.spacing && isPositional(score),
+      onChosen: count('bank', rowsOfBanks(bankRows, foldOf, { folds, patches })),
+    },
+  );
+  const basis = subspaceBasis(foldOf.length, seed);
+  const secondTerm =
+    subspaceProjection &&
+    (await fitSecondTerm(
+      { vectors: subspaceVectors!, projection: subspaceProjection, patches, foldOf, folds, basis },
+      { compute, onFitted: count('subspace', secondTermTasks(folds)) },
+    ));
+  return { banks, secondTerm };
 }
 
 /** Learns the projections and looks again, at the training images and at those of defects. */
@@ -136,31 +156,4 @@ export function keptPixels(pixels: readonly Uint8Array[]): Map<number, Uint8Arra
   return new Map(
     [...pixels.entries()].filter(([image]) => (image * mostDefectImages) % pixels.length < mostDefectImages),
   );
-}
-
-/** What images are judged by, from the training images that were held out. */
-export function judge(
-  { images, input, grid }: Pick<Training, 'input' | 'grid'> & { images: { length: number } },
-  { score }: Pick<Recipe, 'score'>,
-  banks: Pick<MemoryBanks, 'distances' | 'reweightedScores'>,
-  secondTerm?: SecondTerm,
-) {
-  const patches = grid.height * grid.width;
-  const distances = banks.distances.slice(0, images.length * patches);
-  const position = positionStatistics(distances, grid);
-  const reweightedScores = banks.reweightedScores.slice(0, images.length);
-  const residuals = secondTerm && {
-    distances: secondTerm.heldOut,
-    position: positionStatistics(secondTerm.heldOut, grid),
-  };
-  const heldOut: HeldOut = { distances, position, reweightedScores, residuals };
-  const form = { score, topFraction: settings.topFraction, part: inspectedPart(input) };
-  const { scores, fusion } = scoreHeldOut(heldOut, form);
-  const mapQuantile = mapQuantileOf(distances, score, position, { input, grid, mapSigma: settings.mapSigma });
-  return {
-    heldOutDistances: distances,
-    position,
-    fusion,
-    calibration: { ...calibrate(scores, settings.thresholdFactor), mapQuantile },
-  };
 }

@@ -63,7 +63,11 @@ export async function createProjector(
       for await (const _ of orderedMap(emptied(pixels), 2 * compute.threads, project)) onProjected();
       return all;
     },
-    extractDefect: (image) => compute.run(defectTask, { image, input, model }),
+    extractDefect: (image) => {
+      // Of the others nobody asks the score.
+      const withSubspace = subspaceProjection !== undefined && 'bytes' in image;
+      return compute.run(defectTask, { image, input, model, withSubspace });
+    },
   };
 }
 

@@ -1,4 +1,3 @@
-import type { Warning } from '../shared/contracts.js';
 import { codeOf, type ErrorCode, messageOf, PatchlineError } from '../shared/errors.js';
 import { readSize } from '../shared/image.js';
 import type { Size } from '../shared/patchcore/patch-vectors.js';
@@ -23,7 +22,6 @@ export interface SkippedImage {
 const concurrentReads = 8;
 const imageFaults: ErrorCode[] = ['IMAGE_UNREADABLE', 'UNSUPPORTED_FORMAT', 'IMAGE_TOO_LARGE'];
 export const fewestImages = 5;
-const trustedImages = 20;
 /** Share of unreadable images from which on something is wrong with the folder rather than with some files. */
 const largestSkippedShare = 0.2;
 
@@ -77,22 +75,7 @@ export function assertEnoughImages(images: number, skipped: readonly SkippedImag
   }
 }
 
-export function trainingWarnings(images: number, skipped: readonly SkippedImage[]): Warning[] {
-  const warnings: Warning[] = [];
-  if (images < trustedImages) {
-    warnings.push({
-      code: 'FEW_TRAINING_IMAGES',
-      message: `Fitted from ${images} images: below ${trustedImages} no threshold can be trusted`,
-    });
-  }
-  if (skipped.length > 0) {
-    const message = skipText(images + skipped.length, skipped);
-    warnings.push({ code: 'TRAINING_IMAGES_SKIPPED', message });
-  }
-  return warnings;
-}
-
-function skipText(total: number, skipped: readonly SkippedImage[]): string {
+export function skipText(total: number, skipped: readonly SkippedImage[]): string {
   const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);
   return `${skipped.length} of ${total} images could not be read: ${faults.join('; ')}`;
 }

@@ -5,6 +5,7 @@ import type { ResidualModel } from '../shared/patchcore/residual-graph.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
 import type { GramInput, GramOutput } from './gram-thread.js';
 import type { ImageSubspace } from './image-subspace.js';
+import { noFold } from './memory-banks.js';
 import { sharedFloats } from './projector.js';
 import type { ResidualInput, ResidualStatistics } from './residual-thread.js';
 import type { SubspaceInput } from './subspace-thread.js';
@@ -15,9 +16,6 @@ export const residualTask = threadTask<ResidualInput, ResidualStatistics>(
   new URL('./residual-thread.js', import.meta.url),
 );
 
-/** Images that a subspace is made from: its eigenvectors take time with the third power of their number. */
-const largestBasis = 1000;
-
 /** Projected patch vectors of the training images. N images, P patches, d dimensions, K = P·d. */
 export interface SecondTermInput {
   /** (N, P, d) in shared memory; the mean image is subtracted from it */
@@ -27,6 +25,8 @@ export interface SecondTermInput {
   /** (N) */
   foldOf: Int32Array;
   folds: number;
+  /** Numbers of the images that the subspace is made from, see `subspaceBasis`. */
+  basis: Int32Array;
 }
 
 export interface SecondTerm {
@@ -40,10 +40,16 @@ export interface SecondTerm {
 }
 
 export interface SecondTermOptions {
-  seed: number;
   compute: Compute;
   onFitted(): void;
 }
+
+/** Eigenvectors take time with the third power of the number of images. */
+const largestBasis = 1000;
+
+/** The images that a subspace is made from, in order: all, or of many a random thousand. */
+export const subspaceBasis = (images: number, seed: number): Int32Array =>
+  createRandom(seed).permutation(images).slice(0, largestBasis).sort();
 
 /** Tasks that `fitSecondTerm` reports. */
 export const secondTermTasks = (folds: number): number => 1 + 2 * (folds + 1);
@@ -55,38 +61,33 @@ export const secondTermTasks = (folds: number): number => 1 + 2 * (folds + 1);
  */
 export async function fitSecondTerm(
   input: SecondTermInput,
-  { seed, compute, onFitted }: SecondTermOptions,
+  { compute, onFitted }: SecondTermOptions,
 ): Promise<SecondTerm> {
-  const { vectors, projection, patches, foldOf, folds } = input;
+  const { vectors, projection, patches, foldOf, folds, basis } = input;
   const N = foldOf.length;
-  const K = vectors.length / N;
+  const [K, dims] = [vectors.length / N, vectors.length / N / patches];
   const run: Compute['run'] = async (task, data) => {
     const output = await compute.run(task, data);
     onFitted();
     return output;
   };
-  const basis = createRandom(seed).permutation(N).slice(0, largestBasis).sort();
   const { mean, gram } = await run(gramTask, { images: vectors, centred: true, K, basis });
-  const [heldOut, residuals] = [sharedFloats(N * patches), sharedFloats(N * K)];
-  const parts = [undefined, ...Array(folds).keys()];
-  const without = (fold: number | undefined, images: Int32Array) =>
-    images.filter((_, place) => foldOf[images[place]!] !== fold);
-  const inFold = (fold: number | undefined) => Int32Array.from(foldOf.keys()).filter((image) => foldOf[image] === fold);
+  const [residuals, heldOut] = [sharedFloats(N * K), sharedFloats(N * patches)];
+  const models = [noFold, ...Array(folds).keys()];
+  const measuredBy = (model: number) => Int32Array.from(foldOf.keys()).filter((image) => foldOf[image] === model);
+  const learnedBy = (model: number) => Int32Array.from(foldOf.keys()).filter((image) => foldOf[image] !== model);
 
-  const [subspace] = await Promise.all(
-    parts.map((fold) => {
-      const chosen = Int32Array.from(basis.keys()).filter((place) => foldOf[basis[place]!] !== fold);
-      return run(subspaceTask, { images: vectors, K, gram, basis, chosen, measured: inFold(fold), residuals });
-    }),
-  );
-  const all = Int32Array.from(foldOf.keys());
-  const [statistics] = await Promise.all(
-    parts.map((fold) => {
-      const learned = without(fold, all);
-      const dims = K / patches;
-      return run(residualTask, { residuals, patches, dims, learned, measured: inFold(fold), distances: heldOut });
-    }),
-  );
+  const fitSubspace = (model: number) => {
+    const chosen = Int32Array.from(basis.keys()).filter((place) => foldOf[basis[place]!] !== model);
+    return run(subspaceTask, { images: vectors, K, gram, basis, chosen, measured: measuredBy(model), residuals });
+  };
+  const [subspace] = await Promise.all(models.map(fitSubspace));
+
+  const fitResiduals = (model: number) => {
+    const [learned, measured] = [learnedBy(model), measuredBy(model)];
+    return run(residualTask, { residuals, patches, dims, learned, measured, distances: heldOut });
+  };
+  const [statistics] = await Promise.all(models.map(fitResiduals)); // each learns from the residuals of all the others
   const model = modelOf(projection, mean, subspace!, statistics!);
   return { model, images: basis.length, variance: subspace!.variance, heldOut };
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { allParts, assertNetwork, readBundle, readJson, readPartBytes } from './bundle.js';
+import { allParts, assertNetwork, readBundle, readJson } from './bundle.js';
+import { readPartBytes } from './bundle-parts.js';
 import { PatchlineError } from './errors.js';
 import { activeBundleKey } from './keys.js';
 import { type ObjectStore, putJson } from './store/object-store.js';

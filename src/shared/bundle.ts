@@ -2,11 +2,13 @@ import { z } from 'zod';
 import { regionSchema, warningSchema } from './contracts.js';
 import { codeOf, messageOf, PatchlineError } from './errors.js';
 import { featureNames } from './kernels/readable-features.js';
-import { bundleFolder, namePattern, sha256 } from './keys.js';
-import { bankLayers, layerNames, networks } from './networks.js';
+import { bundleFolder, namePattern } from './keys.js';
+import { bankLayers, networks } from './networks.js';
 import { scoreNames } from './patchcore/image-score.js';
 import { neighbourhoods } from './patchcore/patch-vectors.js';
+import { subspaceLayers } from './patchcore/residual-graph.js';
 import { getJson, jsonBytes, type ObjectStore } from './store/object-store.js';
+import { bestF1Schema, heldOutSchema, oddImageSchema, rateSchema, thresholdRuleSchema } from './threshold-rule.js';
 
 /**
  * A bundle: everything learned for one product, immutable, in `bundles/<product>/<version>/`. `bundle.json` describes it and
@@ -63,13 +65,13 @@ const partSchema = z.strictObject({ key: z.string().min(1), sha256: sha256Schema
 const spreadFields = { median: z.number(), spread: z.number().positive() };
 const subspaceSchema = z.strictObject({
   /** Layers of the network, and how much each weighs. */
-  layers: z.partialRecord(z.enum(layerNames), z.number().positive()),
+  layers: z.record(z.enum(subspaceLayers), z.number().positive()),
   /** Training images that it was made from, dimensions of a patch and components. */
   images: count,
   dims: count,
   rank: count,
-  /** Mean squared distance of these images from their mean. */
-  variance: z.number().nonnegative(),
+  /** Mean squared distance of these images from their mean; absent in bundles of earlier releases, which cannot grow. */
+  variance: z.number().nonnegative().optional(),
   /** Of held-out images: what the two scores are standardised by before they are fused. */
   distanceScores: z.strictObject(spreadFields),
   residualScores: z.strictObject(spreadFields),
@@ -104,7 +106,7 @@ const bundleFields = z.strictObject({
   /** The stride-16 grid of patches. */
   grid: sizeSchema,
   /** Layers of the network that patch vectors are made of, and what their 3 × 3 means count at the border. */
-  layers: z.array(z.enum(layerNames)).min(1),
+  layers: z.tuple([z.literal(bankLayers[0]), z.literal(bankLayers[1])]),
   neighbourhood: z.enum(neighbourhoods),
   /** Training images, their patches, and rows and dimensions of the memory bank chosen from them. */
   images: count,
@@ -114,6 +116,15 @@ const bundleFields = z.strictObject({
   /** Of held-out image scores: spread is the 84.13 % quantile less the median. */
   ...spreadFields,
   threshold: z.number(),
+  thresholdRule: thresholdRuleSchema.default({ rule: 'robust' }),
+  /** What thresholds are judged by; absent in bundles of earlier releases, as the two that follow. */
+  heldOut: heldOutSchema.optional(),
+  /** The share of good images that is expected to be flagged. */
+  falseAlarms: rateSchema.optional(),
+  /** Where there are labelled defects. */
+  bestF1: bestF1Schema.optional(),
+  /** Worst first. */
+  oddImages: z.array(oddImageSchema).default([]),
   /** The 99.9 % quantile of held-out map values: the scale of overlays and boxes. */
   mapQuantile: z.number(),
   settings: z.strictObject({
@@ -185,6 +196,9 @@ const storedSchema = z.discriminatedUnion('schema', [bundleSchema, firstSchema])
 
 export const bundleKey = (product: string, version: string): string => `${bundleFolder(product, version)}/bundle.json`;
 export const bundleCardKey = (product: string, version: string): string => `${bundleFolder(product, version)}/card.txt`;
+/** A picture of the odd training images, where there are any. */
+export const oddImagesKey = (product: string, version: string): string =>
+  `${bundleFolder(product, version)}/odd-images.jpg`;
 const claimKey = (product: string, version: string): string => `${bundleFolder(product, version)}/claim.json`;
 export const trainingPictureKey = ({ training }: Bundle, image: number): string => `${training.folder}/${image}.jpg`;
 
@@ -221,20 +235,6 @@ export const allParts = ({ parts, subspace, sampleParts }: Bundle): Record<strin
   ...subspace?.parts,
   ...sampleParts,
 });
-
-/** The bytes of a part. Throws BUNDLE_DAMAGED where it is missing or does not match its sha256. */
-export async function readPartBytes(store: ObjectStore, name: string, { key, sha256: expected }: Part) {
-  const bytes = await store.get(key).catch((error: unknown) => {
-    const isMissing = error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND';
-    throw isMissing ? damagedPart(name, key, 'there is no such object', error) : error;
-  });
-  const received = sha256(bytes);
-  if (received !== expected) throw damagedPart(name, key, `its sha256 is ${received}, not ${expected}`);
-  return bytes;
-}
-
-export const damagedPart = (name: string, key: string, fault: string, cause?: unknown): PatchlineError =>
-  new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
 
 /** Throws BUNDLE_NETWORK_MISMATCH where this release has another network than the one that the bundle was fitted with. */
 export function assertNetwork({ product, version, network }: Bundle): void {

@@ -1,26 +1,21 @@
 import {
   assertNetwork,
   type Bundle,
-  damagedPart,
-  type Part,
   type PartName,
   readBundle,
-  readPartBytes,
   type Subspace,
   type SubspacePartName,
 } from './bundle.js';
+import { formsOf, readParts, subspaceFormsOf } from './bundle-parts.js';
 import { shareFloats } from './compute.js';
-import { messageOf } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
-import { featureNames } from './kernels/readable-features.js';
 import type { ModelInput } from './model-input.js';
-import { featureChannels, patchVectorLength, readNetwork } from './networks.js';
-import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
+import { readNetwork } from './networks.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
 import type { Fusion, ImageScoring } from './patchcore/image-score.js';
 import type { Size } from './patchcore/patch-vectors.js';
-import { type ResidualModel, subspaceVectorLength } from './patchcore/residual-graph.js';
+import type { ResidualModel } from './patchcore/residual-graph.js';
 import { composeScoreGraph } from './patchcore/score-graph.js';
 import type { ObjectStore } from './store/object-store.js';
 
@@ -161,66 +156,6 @@ async function loadSubspace(store: ObjectStore, bundle: Bundle, subspace: Subspa
     },
     heldOutResiduals: floats('held-out-residuals'),
   };
-}
-
-export type Form = [dtype: Dtype, ...shape: number[]];
-
-/** The parts in the forms that they must have. Throws BUNDLE_DAMAGED. */
-export async function readParts<Name extends string>(
-  store: ObjectStore,
-  parts: Record<Name, Part>,
-  forms: Record<Name, Form>,
-): Promise<Record<Name, NpyArray>> {
-  const names = Object.keys(forms) as Name[];
-  const entries = names.map(async (name) => [name, await readPart(store, name, parts[name], forms[name])] as const);
-  return Object.fromEntries(await Promise.all(entries)) as Record<Name, NpyArray>;
-}
-
-export function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
-  const positions = patches / images;
-  return {
-    'projection-matrix': ['float32', patchVectorLength, dims],
-    'projection-bias': ['float32', dims],
-    bank: ['float32', rows, dims],
-    spacing: ['float32', rows],
-    sources: ['int32', rows],
-    'position-means': ['float32', positions],
-    'position-scales': ['float32', positions],
-    'held-out-distances': ['float32', images, positions],
-    'classifier-weights': ['float32', featureChannels],
-    'risk-background': ['float64', risk.background, featureNames.length],
-  };
-}
-
-export function subspaceFormsOf({ images, patches }: Bundle, { dims, rank }: Subspace): Record<SubspacePartName, Form> {
-  const positions = patches / images;
-  return {
-    'subspace-matrix': ['float32', subspaceVectorLength, dims],
-    'subspace-offset': ['float32', positions, dims],
-    'subspace-components': ['int8', rank, positions * dims],
-    'subspace-scales': ['float32', rank],
-    'subspace-shrinkage': ['float32', rank],
-    'residual-means': ['float32', positions, dims],
-    'residual-whitening': ['float32', positions, dims, dims],
-    'residual-position-means': ['float32', positions],
-    'residual-position-scales': ['float32', positions],
-    'held-out-residuals': ['float32', images, positions],
-  };
-}
-
-async function readPart(store: ObjectStore, name: string, part: Part, [dtype, ...shape]: Form): Promise<NpyArray> {
-  const bytes = await readPartBytes(store, name, part);
-  let array: NpyArray;
-  try {
-    array = expectArray(readNpy(bytes, name), name, dtype, shape);
-  } catch (error) {
-    throw damagedPart(name, part.key, messageOf(error), error);
-  }
-  const { data } = array;
-  if ((data instanceof Float32Array || data instanceof Float64Array) && !data.every(Number.isFinite)) {
-    throw damagedPart(name, part.key, 'some of its values are not finite');
-  }
-  return array;
 }
 
 export interface BundleCache {

@@ -32,6 +32,8 @@ export function madeUpDraft(changes: Partial<BundleDraft> = {}): BundleDraft {
     median: 1,
     spread: 0.5,
     threshold: 2,
+    thresholdRule: { rule: 'robust' },
+    oddImages: [],
     mapQuantile: 0.5,
     settings: { folds: 5, thresholdFactor: 2, topFraction: 0.03, mapSigma: 4 },
     classifier: { bias: -0.5, auroc: 0.75, weak: true, defects: 'synthetic', count: 100, ridge: 0.1 },

@@ -1,6 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
+import { vi } from 'vitest';
+import { runCommandLine } from '../../src/cli/command-line.js';
+import { program } from '../../src/cli/program.js';
 import { endWithTests } from './end-with-tests.js';
 
 const thisProgram = resolve('bin/patchline.cjs');
@@ -74,4 +77,22 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const { ended, stdout, stderr } = startCommand(args, env, program);
   return { code: await ended, stdout: stdout(), stderr: stderr() };
+}
+
+/** Runs the command line in this process, which is quicker than a process for each wrong word. */
+export async function runHere(args: string[]): Promise<CommandResult> {
+  const printed = { stdout: '', stderr: '' };
+  const spies = (['stdout', 'stderr'] as const).map((name) =>
+    vi.spyOn(process[name], 'write').mockImplementation((text) => {
+      printed[name] += text;
+      return true;
+    }),
+  );
+  try {
+    await runCommandLine(program, ['node', 'patchline', ...args]);
+    return { code: Number(process.exitCode ?? 0), ...printed };
+  } finally {
+    process.exitCode = 0;
+    for (const spy of spies) spy.mockRestore();
+  }
 }

@@ -16,7 +16,7 @@ interface FileEntry {
 interface CaseFile {
   atol: number;
   rtol: number;
-  inputs: Record<string, FileEntry> & { net?: { path: string; sha256: string } };
+  inputs: Record<string, FileEntry> & Partial<Record<'net' | 'model', { path: string; sha256: string }>>;
   params?: Record<string, number>;
   outputs: Record<string, FileEntry>;
 }
@@ -32,6 +32,8 @@ export interface GoldenCase {
   network(): string;
   /** An output as it should be. */
   output(name: string): NpyArray;
+  /** What that output may differ by. */
+  tolerance(output: string): Tolerance;
   /**
    * Compares whole outputs, each within its own tolerance. Every output of the case has to be given or be named in `notOurs`,
    * the results of other conventions, so that nothing is left out unseen.
@@ -71,12 +73,13 @@ export function goldenCase(kernel: string, name: string): GoldenCase {
     uint8: (input) => expectArray(load(description.inputs, input), input, 'uint8'),
     int64: (input) => expectArray(load(description.inputs, input), input, 'int64'),
     network() {
-      const { path, sha256 } = description.inputs.net!;
+      const { path, sha256 } = (description.inputs.net ?? description.inputs.model)!;
       const file = fileURLToPath(new URL(path, root));
       expect(createHash('sha256').update(readFileSync(file)).digest('hex'), path).toBe(sha256);
       return file;
     },
     output: (output) => load(description.outputs, output),
+    tolerance: (output) => toleranceOf(description, output, load(description.outputs, output)),
     check(got, notOurs = []) {
       const named = [...Object.keys(got), ...notOurs].sort();
       expect(named, 'outputs compared or named as not ours').toEqual(Object.keys(description.outputs).sort());

@@ -3,8 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { runCommandLine } from '../../src/cli/command-line.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../../src/cli/program.js';
 import { type Bundle, bundleCardKey, bundleKey } from '../../src/shared/bundle.js';
 import { stageNames } from '../../src/shared/contracts.js';
@@ -13,7 +12,7 @@ import { createLogger } from '../../src/shared/logger.js';
 import { networks } from '../../src/shared/networks.js';
 import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
-import { type CommandResult, runCommand } from '../helpers/command-line.js';
+import { runCommand, runHere } from '../helpers/command-line.js';
 import { createFittedStore, type FittedStore } from '../helpers/fitted-store.js';
 import { startRedisServer } from '../helpers/redis-server.js';
 import { requireService } from '../helpers/services.js';
@@ -23,24 +22,6 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'patchline-command-line-'));
 });
 afterAll(() => rm(root, { recursive: true, force: true }));
-
-/** Runs the command line in this process, which is quicker than a process for each wrong word. */
-async function runHere(args: string[]): Promise<CommandResult> {
-  const printed = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((name) =>
-    vi.spyOn(process[name], 'write').mockImplementation((text) => {
-      printed[name] += text;
-      return true;
-    }),
-  );
-  try {
-    await runCommandLine(program, ['node', 'patchline', ...args]);
-    return { code: Number(process.exitCode ?? 0), ...printed };
-  } finally {
-    process.exitCode = 0;
-    for (const spy of spies) spy.mockRestore();
-  }
-}
 
 /** The words of every command, such as ['bundles', 'list']. */
 const commandWords = (command: Command, words: string[] = []): string[][] => [
@@ -61,19 +42,22 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bench bundles demo doctor evaluate failed fit ingest inspect reconcile status up worker'.split(' '),
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect reconcile status up worker'.split(
+        ' ',
+      ),
     );
     const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|\bexplain\b|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
+      /backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
+
+const net = '--model test/golden/nets/relu-gap.onnx --input test/golden/input-gradient/relu-gap/x.npy';
 
 const usage: [args: string, says: string | RegExp][] = [
   ['bogus', "unknown command 'bogus'"],
   ['serve', "unknown command 'serve'"],
   ['watch DIR --camera line-1', "unknown command 'watch'"],
-  ['explain --model m.onnx', "unknown command 'explain'"],
   ['bundles', ''],
   ['bundles rollback kol', "unknown command 'rollback'"],
   ['bundles show', "missing required argument 'product'"],
@@ -81,8 +65,8 @@ const usage: [args: string, says: string | RegExp][] = [
   ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['worker score bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
-  ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
-  ['fit DIR --product kol --score fused', /Allowed choices are position/],
+  ['fit DIR --product kol --profile thorough', /'thorough' is invalid\. Allowed choices are fast, accurate, classic\./],
+  ['fit DIR --product kol --score mean', /Allowed choices are fused, position, top3, max, reweighted\./],
   ['fit DIR --product kol --network float16', /Allowed choices are auto, int8, float/],
   ['fit DIR', /Expected a name .* for --product but received nothing/],
   ['fit DIR --product Kol', /Expected a name .* for --product but received "Kol"/],
@@ -94,12 +78,55 @@ const usage: [args: string, says: string | RegExp][] = [
   ['fit DIR --product kol --seed -1', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 1.5', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 99999999999999999999', /Expected a whole number/],
+  ['fit DIR --product kol --false-alarms 0', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms 0.5', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms few', /Expected a share of good images/],
+  ['fit DIR --product kol --cost-miss 20', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-alarm 1', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-miss 0 --cost-alarm 1', /Expected a number above 0/],
+  ['fit DIR --product kol --cost-miss 2 --cost-alarm 1 --false-alarms 0.01', /Expected either --false-alarms or/],
+  ['fit --camera line-1 --cost-miss 20 --cost-alarm 1', /Expected --cost-miss with a folder/],
+  ['bundles threshold kol', "required option '--severity <number>' not specified"],
+  ['bundles threshold kol --severity 0', /Expected a number above 0/],
+  ['bundles threshold kol --severity -5', /Expected a number above 0/],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],
   ['inspect part.jpg --product kol --pictures all', /Expected --out beside --pictures/],
   ['ingest DIR --camera line-1 --wait --pictures all', /Expected --out beside --pictures/],
+  ['explain', "required option '--model <file>' not specified"],
+  ['explain --model m.onnx --method gradient', "required option '--input <file>' not specified"],
+  ['explain --model m.onnx --input x.npy', /Expected --method, one of gradient, saliency, .* or --list-layers/],
+  ['explain --model m.onnx --input x.npy --method gradient', /Expected --out/],
+  ['explain --model m.onnx --input x.npy --method gradcam --out o.npy', /received gradcam \(did you mean grad-cam\?\)/],
+  ['explain --model m.onnx --input x.npy --method toString --out o.npy', /for --method but received toString/],
+  ['explain --model m.onnx --input x.npy --method gradient --layer a --out o.npy', /Expected --layer only beside/],
+  ['explain --model m.onnx --input x.npy --method gradient --mean 1 --out o.npy', /only beside an image/],
+  ['explain --model m.onnx --input x.npy --target=-1', /Expected the number of a class/],
+  ['explain --model m.onnx --input x.npy --mean 1,,2', /Expected numbers, one per channel/],
+  ['explain --model m.onnx --input x.npy --scale 2', /Allowed choices are 1, 255/],
+  ['explain --model m.onnx --input x.npy --layout chw', /Allowed choices are nchw, nhwc/],
+  ['explain --model m.onnx --input x.npy --options {steps', /Expected JSON/],
+  [`explain ${net} --method gradient --options {"a":1} --out o.npy`, /this method has no options/],
+  [`explain ${net} --method smoothgrad --options [] --out o.npy`, /Expected \{samples, noise, seed\} for --options/],
+  [`explain ${net} --method integrated-gradients --options {"step":1} --out o.npy`, /step \(did you mean steps\?\)/],
+  [`explain ${net} --method integrated-gradients --options {"steps":0} --out o.npy`, /steps: /],
+  [`explain ${net} --method integrated-gradients --options {"baseline":"black"} --out o.npy`, /Expected zero, mean/],
+  [`explain ${net} --method grad-cam++ --options {"variant":"authors"} --out o.npy`, /variant: .*"closed"/],
+  [`explain ${net} --method gradient --target 5 --out o.npy`, /Expected classes 0 to 4 for --target but received 5/],
+  [`explain ${net} --method grad-cam --layer feature --out o.npy`, /\(did you mean features\?\).*--list-layers/],
+  [`explain ${net} --method grad-cam --layer logits --out o.npy`, /received logits \[1, 5\]/],
+  [`explain ${net} --method cam --layer n4_relu --out o.npy`, /Expected features, the tensor that is pooled/],
+  [`explain ${net} --method gradient --output logit --out o.npy`, /received logit \(did you mean logits\?\)/],
+  [`explain ${net} --method gradient --output features --out o.npy`, /received features \[1, 16, 8, 8\]/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
+  [
+    'attribute --model m.onnx --data x.npy --out d --method lime',
+    /Allowed choices are auto, exact, tree, kernel, linear/,
+  ],
+  ['attribute --model m.onnx --data x.npy --out d --target -1', /Expected a whole number of at least 0/],
+  ['attribute --model m.onnx --data x.npy --out d --explain-output logit', /Allowed choices are margin, probability/],
   ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
@@ -118,7 +145,7 @@ const usage: [args: string, says: string | RegExp][] = [
 describe('wrong usage exits 2', () => {
   const argsOf = (line: string) => [
     ...line.split(' '),
-    ...(/--store|^(bogus|serve|watch|explain|bundles)/.test(line) ? [] : ['--store', root]),
+    ...(/--store|^(bogus|serve|watch|bundles)/.test(line) ? [] : ['--store', root]),
   ];
 
   test.each(usage)('%s', async (line, says) => {
@@ -145,7 +172,10 @@ const failures: [args: string, code: string, says: string][] = [
   ['evaluate DIR --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['bundles threshold kol --severity 120', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
+  ['bundles threshold kol v9 --severity 120', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
+  ['attribute --model /nowhere.onnx --data x.npy --out d', 'MODEL_DAMAGED', '/nowhere.onnx'],
   ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
   ['fit --camera line-1 --product kol', 'TOO_FEW_IMAGES', ''],
   ['ingest /nowhere --camera line-1', 'IMAGE_NOT_FOUND', '/nowhere'],
@@ -154,6 +184,15 @@ const failures: [args: string, code: string, says: string][] = [
   ['failed list', 'QUEUE_UNREACHABLE', 'start `patchline up'],
   ['worker score', 'QUEUE_UNREACHABLE', 'start `patchline up'],
   ['reconcile', 'QUEUE_UNREACHABLE', 'start `patchline up'],
+  ['explain --model /nowhere.onnx --input x.npy --list-layers', 'MODEL_DAMAGED', '/nowhere.onnx'],
+  [
+    'explain --model package.json --input x.npy --list-layers',
+    'MODEL_DAMAGED',
+    'Expected an ONNX model in package.json',
+  ],
+  [`explain ${net.replace('x.npy', 'y.npy')} --list-layers`, 'ARRAY_UNREADABLE', 'y.npy'],
+  [`explain ${net.replace('x.npy', 'target.npy')} --list-layers`, 'SHAPE_MISMATCH', 'Expected float32'],
+  [`explain ${net.replace('x.npy', 'x.png')} --list-layers`, 'IMAGE_NOT_FOUND', 'x.png'],
   ['doctor --config /nowhere.yaml', 'CONFIG_INVALID', '/nowhere.yaml'],
 ];
 
@@ -233,6 +272,22 @@ describe('as a process', () => {
     expect((await bundles('show', 'plate')).stdout).toBe('Product plate, bundle v2\n');
     expect((await bundles('show', 'plate', 'v1')).stdout).toMatch(/^Product plate, bundle v1, .*\n\nWhat it saw\n/);
     expect((await bundles('activate', 'plate', 'v1')).stdout).toBe('plate: v1 is active\n');
+  });
+
+  test('a threshold set by hand says what it would have done', async () => {
+    const first = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+    const { code, stdout } = await bundles('threshold', 'plate', 'v1', '--severity', '120', '--no-activate', '--json');
+    const change = JSON.parse(stdout);
+    const version = expect.stringMatching(/^v\d+$/);
+    expect({ code, change }).toMatchObject({ code: 0, change: { version, base: 'v1', severity: 120, active: false } });
+    expect(change.before.threshold).toBe(first.threshold);
+    expect(change.after.threshold).toBeCloseTo(first.median + 1.2 * (first.threshold - first.median), 9);
+    expect(change.after.falseAlarms.count).toBeLessThanOrEqual(change.before.falseAlarms.count);
+    const said = await bundles('threshold', 'plate', 'v1', '--severity', '1');
+    expect(said.stdout).toMatch(/^plate: v\d+ is active; it is v1 with its threshold at severity 1\nthreshold +\d/);
+    expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 % sure: .*\) -> \d+, /);
+    expect((await bundles('show', 'plate')).stdout).toContain('That is severity 1 of v1, set by hand');
+    expect((await bundles('activate', 'plate', 'v1')).code).toBe(0);
   });
 
   test('status shows store, queues and products', async () => {

@@ -49,6 +49,10 @@ const grow = (images: TrainingSource[], options: Partial<GrowOptions> = {}): Pro
 
 const shasOf = (bundle: Bundle) =>
   Object.fromEntries(Object.entries(allParts(bundle)).map(([name, { sha256 }]) => [name, sha256]));
+/** Warnings, but those about how good parts of so few images look. */
+const codesOf = ({ warnings }: Bundle) =>
+  warnings.map(({ code }) => code).filter((code) => !['FEW_TRAINING_IMAGES', 'ODD_IMAGES'].includes(code));
+const messageOf = ({ warnings }: Bundle, code: string) => warnings.find((warning) => warning.code === code)?.message;
 const failure = (code: string, ...texts: string[]) =>
   expect.objectContaining({ code, message: expect.stringMatching(new RegExp(texts.join('.*'), 's')) });
 
@@ -73,10 +77,12 @@ describe('a bundle that has grown', () => {
   test('is a new version, has all images and keeps the settings of its base', async () => {
     const { profile, score, seed, network, input, tiles, aspect, grid, layers, neighbourhood, dims, settings } = base;
     const kept = { profile, score, seed, network, input, tiles, aspect, grid, layers, neighbourhood, dims, settings };
-    expect(grown).toMatchObject({ ...kept, base: 'v1', images: training + more, formats: ['jpeg'], warnings: [] });
+    expect(grown).toMatchObject({ ...kept, base: 'v1', images: training + more, formats: ['jpeg'] });
+    expect(codesOf(grown)).toEqual(codesOf(base));
     expect(grown.version).not.toBe('v1');
     expect(grown.patches).toBe(((training + more) * base.patches) / training);
     expect(grown.threshold).toBeCloseTo(grown.median + 2 * grown.spread, 9);
+    expect(grown.heldOut!.good).toHaveLength(training + more);
     expect(await activeVersion(store, 'plate')).toBe('v1');
     const card = new TextDecoder().decode(await store.get(bundleCardKey('plate', grown.version)));
     expect(card).toMatch(RegExp(`^Product plate, bundle ${grown.version}, grown from v1, fitted`));
@@ -179,11 +185,16 @@ test('what was flagged, and confirmed as good, is no longer flagged; defects sti
 
 describe('images that are added', () => {
   test('are left out where the bundle has learned from them, whatever they are called', async () => {
-    const again = [source('renamed.jpg', () => plateJpeg(3)), ...plates(5, 1)];
+    const anew = source('anew.png', async () =>
+      sharp(await plateJpeg(4))
+        .png()
+        .toBuffer(),
+    );
+    const again = [source('renamed.jpg', () => plateJpeg(3)), anew, ...plates(5, 1)];
     const { bundle, known } = await grow([...again, ...plates(100, 2)]);
-    expect(known).toEqual(['renamed.jpg', '5.jpg']);
+    expect(known).toEqual(['renamed.jpg', 'anew.png', '5.jpg']);
     expect(bundle.images).toBe(training + 2);
-    await expect(grow(again)).rejects.toEqual(failure('TOO_FEW_IMAGES', 'at least 1', 'v1', '2 are in it already'));
+    await expect(grow(again)).rejects.toEqual(failure('TOO_FEW_IMAGES', 'at least 1', 'v1', '3 are in it already'));
   });
 
   test('that cannot be read, or have another shape, are named; without any there is no new version', async () => {
@@ -197,10 +208,9 @@ describe('images that are added', () => {
     );
     const { bundle } = await grow([broken, cut, square, ...plates(100, 7)]);
     expect(bundle.images).toBe(training + 8);
-    expect(bundle.warnings).toEqual([
-      { code: 'TRAINING_IMAGES_SKIPPED', message: expect.stringMatching(/broken\.jpg .*cut\.jpg/) },
-      { code: 'IMAGE_ASPECT_MISMATCH', message: expect.stringMatching(/^1 added .* 1\.50 times .*square\.jpg/) },
-    ]);
+    expect(codesOf(bundle)).toEqual(['TRAINING_IMAGES_SKIPPED', 'IMAGE_ASPECT_MISMATCH']);
+    expect(messageOf(bundle, 'TRAINING_IMAGES_SKIPPED')).toMatch(/broken\.jpg .*cut\.jpg/);
+    expect(messageOf(bundle, 'IMAGE_ASPECT_MISMATCH')).toMatch(/^1 added .* 1\.50 times .*square\.jpg/);
     expect(bundle.training.images[training]).toEqual({ name: 'square.jpg', height: 120, width: 120 });
     await expect(grow([broken])).rejects.toEqual(failure('DATASET_INVALID', 'broken.jpg'));
     await expect(grow([])).rejects.toEqual(failure('TOO_FEW_IMAGES', 'at least 1 readable training image '));
@@ -213,6 +223,27 @@ async function writeAs(version: string, changes: Partial<Bundle>): Promise<strin
   return version;
 }
 
+describe('the threshold of a bundle that has grown', () => {
+  test('is found by the rule of its base, or by the one asked for', async () => {
+    const tail = { start: 1, scale: 1, images: 10 };
+    const asked = await writeAs('v106', { thresholdRule: { rule: 'false-alarms', rate: 0.1, tail } });
+    const { bundle } = await grow(plates(100, 2), { base: asked });
+    expect(bundle.thresholdRule).toMatchObject({ rule: 'false-alarms', rate: 0.1 });
+    const cost = { rule: 'cost', costMiss: 10, costAlarm: 1 } as const;
+    await expect(grow(plates(100, 2), { threshold: cost })).rejects.toEqual(failure('TOO_FEW_IMAGES', 'defects'));
+  });
+
+  test('says so where the one of its base was set by hand', async () => {
+    const byHand = await writeAs('v107', {
+      thresholdRule: { rule: 'by-hand', severity: 120, base: 'v1' },
+      threshold: 9,
+    });
+    const { bundle } = await grow(plates(100, 2), { base: byHand });
+    expect(bundle.thresholdRule).toEqual({ rule: 'robust' });
+    expect(codesOf(bundle)).toEqual(['THRESHOLD_RESET']);
+  });
+});
+
 describe('classifier and risk model', () => {
   const defects = (from: number, count: number): TrainingSource[] =>
     Array.from({ length: count }, (_, index) =>
@@ -221,26 +252,40 @@ describe('classifier and risk model', () => {
   const kindOf = ({ classifier }: Bundle) => [classifier.defects, classifier.count];
 
   test('learn from the labelled defects of the base and from new ones, however few', async () => {
-    const labelled = await writeAs('v104', { classifier: { ...base.classifier, defects: 'labelled' } });
+    const labelled = await writeAs('v104', {
+      classifier: { ...base.classifier, defects: 'labelled' },
+      heldOut: { ...base.heldOut!, defects: [7, 8, 9] },
+    });
     const { bundle } = await grow(plates(100, 2), { base: labelled, defects: defects(2100, 2) });
     expect(kindOf(bundle)).toEqual(['labelled', base.classifier.count + 2]);
+    expect(bundle.heldOut!.defects!.slice(0, 3)).toEqual([7, 8, 9]);
+    expect(bundle.heldOut!.defects).toHaveLength(5);
     const { samples } = await loadBase(store, 'plate', bundle.version);
-    expect(samples.labels.findIndex((label) => label === 1)).toBe(training + 2);
+    expect(samples.labels.indexOf(1)).toBe(training + 2);
     expect(samples.labels).toHaveLength(training + 2 + base.classifier.count + 2);
   });
 
   test('no longer learn from defects that were made up once there are enough labelled ones', async () => {
     const { bundle } = await grow(plates(100, 2), { defects: defects(2000, 5) });
     expect(kindOf(bundle)).toEqual(['labelled', 5]);
-    expect(bundle.warnings.map(({ code }) => code)).toEqual(['FEW_DEFECT_IMAGES']);
+    expect(codesOf(bundle)).toEqual(['FEW_DEFECT_IMAGES']);
+    expect(bundle.heldOut!.defects).toHaveLength(5);
+    expect(Math.min(...bundle.heldOut!.defects!)).toBeGreaterThan(bundle.threshold);
   });
 });
 
 test('the profile classic grows too: its bank keeps its share of the patches', async () => {
   const product = 'classic';
-  await fitPlates({ product, profile: 'classic' });
+  const before = await fitPlates({ product, profile: 'classic', score: 'reweighted' });
   const { bundle } = await grow(plates(100, 3), { product });
-  expect(bundle).toMatchObject({ profile: 'classic', score: 'top3', neighbourhood: 'padded', images: training + 3 });
+  expect(bundle).toMatchObject({
+    profile: 'classic',
+    score: 'reweighted',
+    neighbourhood: 'padded',
+    images: training + 3,
+  });
+  expect(bundle.heldOut!.good).toHaveLength(training + 3);
+  expect(bundle.heldOut!.good.slice(0, training)).toEqual(before.heldOut!.good);
   expect(bundle.subspace).toBeUndefined();
   expect(bundle.rows).toBe(Math.ceil(0.1 * bundle.patches));
   const loaded = await loadBundle(store, product, bundle.version);
@@ -265,11 +310,6 @@ describe('a base is refused', () => {
     await expect(growFrom('v102', { sampleParts: undefined })).rejects.toEqual(
       failure('BUNDLE_CANNOT_GROW', 'v102', 'fit it anew'),
     );
-  });
-
-  test('whose score needs all images together', async () => {
-    const reweighted = growFrom('v103', { score: 'reweighted', subspace: undefined });
-    await expect(reweighted).rejects.toEqual(failure('BUNDLE_CANNOT_GROW', 'reweighted'));
   });
 
   test('that is damaged', async () => {

@@ -1,4 +1,5 @@
 import { expectShape } from '../../shared/kernels/shape.js';
+import { weightedSum } from './weighted-sum.js';
 
 // Activations A and gradients g of one layer are (C, h, w), of one image.
 
@@ -65,24 +66,8 @@ export function pooledLinearGradCamPlusPlus(
   return { map: weightedSum(activations, channelWeights, h, w), channelWeights };
 }
 
-function sumOfChannel(activations: Float32Array, c: number, positions: number): number {
+export function sumOfChannel(activations: Float32Array, c: number, positions: number): number {
   let sum = 0;
   for (let i = c * positions; i < (c + 1) * positions; i++) sum += activations[i]!;
   return sum;
-}
-
-/** Σ_c weights[c] A_c, (h, w). */
-function weightedSum(
-  activations: Float32Array,
-  weights: Float64Array,
-  h: number,
-  w: number,
-): Float32Array<ArrayBuffer> {
-  const sums = new Float64Array(h * w);
-  for (let c = 0; c < weights.length; c++) {
-    const weight = weights[c]!;
-    if (weight === 0) continue;
-    for (let p = 0, i = c * h * w; p < sums.length; p++, i++) sums[p]! += weight * activations[i]!;
-  }
-  return Float32Array.from(sums);
 }

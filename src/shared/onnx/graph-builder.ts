@@ -15,9 +15,11 @@ export type ConstantData = Float32Array | Float64Array | Uint8Array | Int8Array 
 /** An integer is an INT, an array of integers INTS, text a STRING; a FLOAT is given as { float: x }. */
 export type Attribute = number | string | readonly number[] | { float: number } | { tensor: TensorProto };
 
-/** Composes an ONNX graph. Every method that makes a tensor returns its name, which is the input of the next. */
+/** Composes an ONNX graph, or goes on with one. Every method that makes a tensor returns its name, which is the input of the next. */
 export interface GraphBuilder {
   input(name: string, type: ElementType, dims: readonly (number | string)[]): string;
+  /** Gives an input fixed dims: onnxruntime then knows every shape when it loads the graph, and refuses other dims. */
+  fixDims(input: string, dims: readonly number[]): void;
   constant(data: ConstantData, dims: readonly number[], name?: string): string;
   /** A float32 constant without axes. */
   scalar(value: number): string;
@@ -38,11 +40,27 @@ export interface GraphBuilder {
 export interface GraphBuilderOptions {
   opset?: number;
   irVersion?: number;
+  /** A model to go on with: its inputs, nodes and constants are there already, its outputs are not; opset and the rest are its own. */
+  base?: ModelProto;
 }
 
-export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOptions = {}): GraphBuilder {
-  const graph: GraphProto = { name: 'patchline', node: [], initializer: [], input: [], output: [] };
-  const names = new Set<string>();
+const emptyModel = (opset: number, irVersion: number): ModelProto => ({
+  irVersion,
+  producerName: 'patchline',
+  opsetImport: [{ domain: '', version: opset }],
+  graph: { name: 'patchline', node: [], initializer: [], input: [], output: [] },
+});
+
+export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBuilderOptions = {}): GraphBuilder {
+  const model = base ?? emptyModel(opset, irVersion);
+  const graph: GraphProto = {
+    ...model.graph,
+    node: [...model.graph.node],
+    initializer: [...model.graph.initializer],
+    input: inputsOf(model.graph),
+    output: [],
+  };
+  const names = new Set(namesIn(model.graph));
 
   function claim(name: string): string {
     if (names.has(name)) throw new Error(`Expected a new tensor name but ${JSON.stringify(name)} is taken`);
@@ -67,6 +85,14 @@ export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOp
     input(name, type, dims) {
       graph.input.push(valueInfo(claim(name), type, dims));
       return name;
+    },
+    fixDims(input, dims) {
+      const shape = { dim: dims.map((dimValue) => ({ dimValue })) };
+      graph.input = graph.input.map((each) =>
+        each.name === input && each.type?.tensorType
+          ? { ...each, type: { ...each.type, tensorType: { ...each.type.tensorType, shape } } }
+          : each,
+      );
     },
     constant,
     scalar: (value) => constant(Float32Array.of(value), []),
@@ -100,9 +126,8 @@ export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOp
     build() {
       const needed = neededNames(graph);
       return {
-        irVersion,
-        producerName: 'patchline',
-        opsetImport: [{ domain: '', version: opset }],
+        ...model,
+        irVersion: Math.max(model.irVersion, firstVersionOfPlainConstants),
         graph: {
           ...graph,
           node: graph.node.filter((node) => node.output.some((name) => needed.has(name))),
@@ -111,6 +136,24 @@ export function createGraphBuilder({ opset = 17, irVersion = 8 }: GraphBuilderOp
       };
     },
   };
+}
+
+/** Before this version of the format every constant had to be named as an input too. */
+const firstVersionOfPlainConstants = 4;
+
+/** The inputs that have to be fed: old files list their constants among them. */
+export function inputsOf({ input, initializer }: GraphProto): ValueInfoProto[] {
+  const constants = new Set(initializer.map(({ name }) => name));
+  return input.filter(({ name }) => !constants.has(name));
+}
+
+/** All tensor names, those in the graphs of If, Loop and Scan too: a name may stand once in all of them. */
+function namesIn({ input, initializer, node }: GraphProto): string[] {
+  return [
+    ...input.map(({ name }) => name),
+    ...initializer.map(({ name }) => name!),
+    ...node.flatMap(({ output, attribute }) => [...output, ...attribute.flatMap(({ g }) => (g ? namesIn(g) : []))]),
+  ];
 }
 
 export function tensorOf(data: ConstantData, dims: readonly number[], name?: string): TensorProto {
@@ -155,7 +198,7 @@ function neededNames(graph: GraphProto): Set<string> {
 }
 
 /** A node reads its inputs and, through the graphs of If, Loop and Scan, tensors of the graph around it. */
-function namesReadBy(node: NodeProto): string[] {
+export function namesReadBy(node: NodeProto): string[] {
   const inner = node.attribute.flatMap(({ g }) =>
     g ? [...g.node.flatMap(namesReadBy), ...g.output.map(({ name }) => name)] : [],
   );

@@ -59,6 +59,8 @@ export interface TensorProto {
   doubleData?: number[];
   /** 1: the values lie in another file. */
   dataLocation?: number;
+  /** Then its location beside the model, offset and length. */
+  externalData?: { key: string; value: string }[];
 }
 
 export interface ValueInfoProto {
@@ -104,7 +106,7 @@ export function readModel(bytes: Uint8Array, name = 'model'): ModelProto {
   } catch (cause) {
     throw new PatchlineError('MODEL_DAMAGED', `Expected an ONNX model in ${name} but ${messageOf(cause)}`, { cause });
   }
-  if (!model.graph?.node.length) {
+  if (!model.graph?.node.length || !model.opsetImport?.length) {
     throw new PatchlineError('MODEL_DAMAGED', `Expected an ONNX model in ${name} but it holds no graph`);
   }
   return model as ModelProto;

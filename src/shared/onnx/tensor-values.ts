@@ -9,10 +9,11 @@ const readers: Partial<Record<ElementType, (buffer: ArrayBuffer) => Iterable<num
   float16: (buffer) => fromFloat16(new Uint16Array(buffer)),
   int64: (buffer) => new BigInt64Array(buffer),
   int32: (buffer) => new Int32Array(buffer),
+  bool: (buffer) => new Uint8Array(buffer),
 };
 
 /**
- * The values of a constant in C order, whichever field of the file holds them: float16, float32, float64, int32 or int64.
+ * The values of a constant in C order, whichever field of the file holds them: float16, float32, float64, int32, int64 or bool.
  *
  * @throws OP_NOT_SUPPORTED for another type, SHAPE_MISMATCH where dims and values differ
  */
@@ -22,7 +23,7 @@ export function readTensorValues(tensor: TensorProto): Float64Array<ArrayBuffer>
   if (!read) {
     throw new PatchlineError(
       'OP_NOT_SUPPORTED',
-      `Expected float16, float32, float64, int32 or int64 values for the constant ${tensor.name} but received ` +
+      `Expected float16, float32, float64, int32, int64 or bool values for the constant ${tensor.name} but received ` +
         `${type ?? `element type ${tensor.dataType}`}`,
     );
   }

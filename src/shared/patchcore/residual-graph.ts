@@ -44,6 +44,12 @@ export function addResidualDistances(graph: GraphBuilder, joined: string, patche
   const dims = model.offset.length / patches;
   const matrix = graph.constant(model.matrix, [subspaceVectorLength, dims]);
   const vectors = graph.add('Gemm', [joined, matrix, graph.constant(model.offset, [patches, dims])]);
+  return addVectorResiduals(graph, vectors, patches, model);
+}
+
+/** The same of projected vectors v (P, d). */
+export function addVectorResiduals(graph: GraphBuilder, vectors: string, patches: number, model: ResidualModel) {
+  const dims = model.offset.length / patches;
   const image = graph.add('Reshape', [vectors, graph.integers(1, patches * dims)]);
   const residual = graph.add('Sub', [image, addReconstruction(graph, image, model)]);
   const centred = graph.add('Sub', [residual, graph.constant(model.means, [1, patches * dims])]);

@@ -21,6 +21,7 @@ function madeUpSamples(good: number, defects: number, strength: number) {
   );
   const images = (count: number, shift: number) => ({
     projected: [],
+    subspaceVectors: [],
     embeddings: Array.from({ length: count }, () => embedding(shift)),
     appearances: Array.from({ length: count }, appearance),
   });

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { BaseSubspace } from '../../../src/fit/grow-base.js';
 import { growSecondTerm } from '../../../src/fit/grow-second-term.js';
 import { foldsOf } from '../../../src/fit/memory-banks.js';
-import { fitSecondTerm, type SecondTerm } from '../../../src/fit/second-term.js';
+import { fitSecondTerm, type SecondTerm, subspaceBasis } from '../../../src/fit/second-term.js';
 import { createCompute, shareFloats } from '../../../src/shared/compute.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
@@ -53,8 +53,8 @@ function exactDirections(variance: number) {
 
 async function grow(images: Float32Array[], foldsOfAdded: Int32Array, count: number, threads = 2) {
   const compute = createCompute({ threads });
-  const input = { vectors: joined(old), projection, patches: P, foldOf, folds };
-  const term = await fitSecondTerm(input, { seed, compute, onFitted() {} });
+  const input = { vectors: joined(old), projection, patches: P, foldOf, folds, basis: subspaceBasis(N, seed) };
+  const term = await fitSecondTerm(input, { compute, onFitted() {} });
   const { variance, model } = term;
   const { matrix, offset, means, whitening } = model;
   const base: BaseSubspace = {

@@ -100,6 +100,56 @@ test('all components together have the variance of two levels of variance 1, wha
   expect(total).toBeCloseTo(2, 4);
 });
 
+test('a layer of another weight has the variance of its square', () => {
+  const [first, second] = bankLayers;
+  const projection = fitProjection(
+    momentsOf(images),
+    [
+      [first, 0.5],
+      [second, 2],
+    ],
+    null,
+  );
+  const { covariance } = statisticsOf(
+    images.map((raw) => project(raw, projection)),
+    C,
+  );
+  const variance = (from: number, to: number) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += covariance[i * C + i]!;
+    return sum;
+  };
+  expect(variance(0, stride16)).toBeCloseTo(0.25, 4);
+  expect(variance(stride16, C)).toBeCloseTo(4, 3);
+});
+
+test('without principal components each channel keeps its place, centred', () => {
+  const { matrix, bias } = fitProjection(momentsOf(images), weighted, null);
+  expect(bias).toHaveLength(C);
+  for (let i = 0; i < C; i++) {
+    const row = matrix.subarray(i * C, (i + 1) * C);
+    expect(row.findIndex((value) => value !== 0)).toBe(i);
+    expect(row.findLastIndex((value) => value !== 0)).toBe(i);
+  }
+  const { means } = statisticsOf(
+    images.map((raw) => project(raw, { matrix, bias })),
+    C,
+  );
+  expectClose(means, new Float64Array(C), { atol: 1e-4 });
+});
+
+test('the layers that stand first are learned from alone where others follow', () => {
+  const moments = momentsOf(images);
+  const [first] = bankLayers;
+  const shorter = createMoments(stride16);
+  shorter.count = moments.count;
+  shorter.sums.set(moments.sums.subarray(0, stride16));
+  for (let i = 0; i < stride16; i++) {
+    shorter.products.set(moments.products.subarray(i * C, i * C + stride16), i * stride16);
+  }
+  expect(fitProjection(moments, [[first, 1]], 5)).toEqual(fitProjection(shorter, [[first, 1]], 5));
+});
+
 test('the largest entry of each component is positive', () => {
   const d = 12;
   const { matrix } = fitProjection(momentsOf(images), weighted, d);

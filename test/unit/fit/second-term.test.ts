@@ -1,11 +1,18 @@
 import { Matrix } from 'ml-matrix';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { foldsOf } from '../../../src/fit/memory-banks.js';
-import { fitSecondTerm, type SecondTerm, secondTermTasks } from '../../../src/fit/second-term.js';
+import { fitSecondTerm, type SecondTerm, secondTermTasks, subspaceBasis } from '../../../src/fit/second-term.js';
 import { createCompute, shareFloats } from '../../../src/shared/compute.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
-import { meanOf, plainDistances, plainResidual, plainStatistics, type Row } from '../../helpers/plain-second-term.js';
+import {
+  meanOf,
+  minus,
+  plainDistances,
+  plainResidual,
+  plainStatistics,
+  type Row,
+} from '../../helpers/plain-second-term.js';
 
 // N images of P patches with d dimensions, K = P·d; they differ in two ways and by noise.
 const [N, P, d, folds, seed] = [14, 6, 4, 4, 5];
@@ -20,7 +27,9 @@ const images = Array.from({ length: N }, () => {
 const projection = { matrix: float32(d, random.normal), bias: float32(d, random.normal) };
 const foldOf = foldsOf(N, folds, seed);
 
-async function learn(threads: number, vectors = images): Promise<{ term: SecondTerm; fitted: number }> {
+const everyImage = Int32Array.from({ length: N }, (_, image) => image);
+
+async function learn(threads: number, { vectors = images, basis = everyImage } = {}) {
   const compute = createCompute({ threads });
   let fitted = 0;
   const onFitted = () => fitted++;
@@ -30,8 +39,9 @@ async function learn(threads: number, vectors = images): Promise<{ term: SecondT
     patches: P,
     foldOf,
     folds,
+    basis,
   };
-  const term = await fitSecondTerm(input, { seed, compute, onFitted });
+  const term = await fitSecondTerm(input, { compute, onFitted });
   await compute.close();
   return { term, fitted };
 }
@@ -82,7 +92,7 @@ describe('the second term', () => {
     }
   });
 
-  test('has directions of length 1 that are at right angles, each with its largest entry positive', () => {
+  test('has directions of length 1 at right angles, along which the image farthest from the mean lies on the positive side', () => {
     const { components, scales, shrinkage } = term.model;
     const r = scales.length;
     expect(r).toBe(N - 1);
@@ -94,6 +104,11 @@ describe('the second term', () => {
         const product = rows[i]!.reduce((sum, value, k) => sum + value * rows[j]![k]!, 0);
         expect(Math.abs(product - Number(i === j))).toBeLessThan(0.03);
       }
+    }
+    const mean = meanOf(images);
+    for (const row of rows) {
+      const amounts = images.map((image) => minus(image, mean).reduce((sum, value, k) => sum + value * row[k]!, 0));
+      expect(Math.max(...amounts)).toBe(Math.max(...amounts.map(Math.abs)));
     }
     expect([...shrinkage]).toEqual([...shrinkage].sort((a, b) => b - a));
     expect(shrinkage[0]).toBeGreaterThan(0.99);
@@ -109,11 +124,32 @@ describe('the second term', () => {
   });
 });
 
-test('images that are all alike have finite distances', async () => {
-  const { term } = await learn(
-    2,
-    images.map(() => images[0]!),
+test('images outside the basis are measured and learned from all the same', async () => {
+  const basis = Int32Array.of(0, 2, 3, 5, 7, 8, 11, 13);
+  const { term } = await learn(2, { basis });
+  const residuals = images.map((image, n) => {
+    const learned = images.filter((_, other) => basis.includes(other) && foldOf[other] !== foldOf[n]);
+    return plainResidual(learned)(image);
+  });
+  const expected = residuals.map((residual, n) =>
+    plainDistances(residual, plainStatistics(residuals.filter(outside(foldOf[n]!)), d)),
   );
+  expectClose(term.heldOut, Float64Array.from(expected.flatMap((row) => [...row])), { rtol: 2e-3 });
+  expect(term.images).toBe(basis.length);
+});
+
+test('the basis is every image, or a random thousand of many', () => {
+  expect(subspaceBasis(N, seed)).toEqual(everyImage);
+  const basis = subspaceBasis(5000, seed);
+  expect(basis).toHaveLength(1000);
+  expect(new Set(basis).size).toBe(1000);
+  expect([...basis]).toEqual([...basis].sort((a, b) => a - b));
+  expect(basis.filter((image) => image < 2500).length).toBeGreaterThan(400);
+  expect(subspaceBasis(5000, seed + 1)).not.toEqual(basis);
+});
+
+test('images that are all alike have finite distances', async () => {
+  const { term } = await learn(2, { vectors: images.map(() => images[0]!) });
   expectClose(term.heldOut, new Float32Array(N * P));
   expect(term.model.whitening.every(Number.isFinite)).toBe(true);
   expect(term.model.shrinkage).toEqual(Float32Array.of(0));

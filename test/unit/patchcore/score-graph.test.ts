@@ -3,11 +3,22 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import { resizeBilinear } from '../../../src/shared/kernels/resize.js';
 import { bankLayers, type NetworkKind, patchVectorLength, readNetwork } from '../../../src/shared/networks.js';
+import { createGraphBuilder } from '../../../src/shared/onnx/graph-builder.js';
 import { type GraphProto, readModel, writeModel } from '../../../src/shared/onnx/model.js';
 import { createSession } from '../../../src/shared/onnx/session.js';
 import { nearestRow } from '../../../src/shared/patchcore/nearest-row.js';
 import { gridOf } from '../../../src/shared/patchcore/patch-vectors.js';
-import { composePatchGraph, composeScoreGraph } from '../../../src/shared/patchcore/score-graph.js';
+import {
+  addResidualDistances,
+  type ResidualModel,
+  subspaceLayers,
+  subspaceVectorLength,
+} from '../../../src/shared/patchcore/residual-graph.js';
+import {
+  composePatchGraph,
+  composeProjectionGraph,
+  composeScoreGraph,
+} from '../../../src/shared/patchcore/score-graph.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
 
 // H, W: model input; h, w: the stride-16 grid; P patches, C channels of a raw vector, d dimensions, M bank rows.
@@ -33,6 +44,17 @@ const runOnPixels = (session: InferenceSession, values = pixels) =>
   run(session, { pixels: new Tensor('uint8', values, [H, W, 3]) });
 
 const networkOf = async (kind: NetworkKind): Promise<GraphProto> => readModel(await readNetwork(kind)).graph;
+
+/** A second term of 4 dimensions and 2 components. */
+const residual: ResidualModel = {
+  matrix: normals(subspaceVectorLength * 4, 0.02),
+  offset: normals(P * 4),
+  components: Int8Array.from({ length: 2 * P * 4 }, () => random.integer(127) - 63),
+  scales: Float32Array.of(0.001, 0.002),
+  shrinkage: Float32Array.of(0.9, 0.4),
+  means: normals(P * 4),
+  whitening: normals(P * 16),
+};
 
 /** y (P, d) in float64 from raw vectors. */
 function project(raw: Float32Array): Float64Array {
@@ -111,6 +133,41 @@ describe.each(['int8', 'float'] as const)('with the %s network', (kind) => {
       float32(P, (p) => first + p),
     );
     expectClose(again.distances!, new Float32Array(P), { atol: 0.01 }, 'of the graph');
+  });
+
+  test('a second term leaves the first as it is, and measures all layers joined', async () => {
+    const bank = { rows: normals(7 * d), spacing: new Float32Array(7).fill(1), dims: d };
+    const model = { ...form, projection, bank };
+    const plain = await runOnPixels(await createSession(writeModel(composeScoreGraph(network, input, model))));
+    const graph = composeScoreGraph(network, input, { ...model, residual });
+    const { residualDistances, ...others } = await runOnPixels(await createSession(writeModel(graph)));
+    for (const [name, values] of Object.entries(plain)) expectClose(others[name]!, values, { atol: 1e-5 }, name);
+
+    const allLayers = composePatchGraph(network, input, { ...form, layers: subspaceLayers });
+    const { raw } = await runOnPixels(await createSession(writeModel(allLayers)));
+    expectClose(
+      raw!.filter((_, i) => i % subspaceVectorLength < C),
+      plain.raw!,
+      { atol: 1e-5 },
+      'leading layers',
+    );
+    const alone = createGraphBuilder();
+    const joined = alone.input('joined', 'float32', [P, subspaceVectorLength]);
+    alone.output('expected', addResidualDistances(alone, joined, P, residual));
+    const feeds = { joined: new Tensor('float32', raw!, [P, subspaceVectorLength]) };
+    const { expected } = await run(await createSession(writeModel(alone.build())), feeds);
+    expectClose(residualDistances!, expected!, { rtol: 1e-3 });
+  });
+
+  test('training images are projected as scored ones are', async () => {
+    const bank = { rows: normals(d), spacing: Float32Array.of(1), dims: d };
+    const scoreGraph = composeScoreGraph(network, input, { ...form, projection, bank, residual });
+    const scored = await runOnPixels(await createSession(writeModel(scoreGraph)));
+    const second = { matrix: residual.matrix, bias: normals(4) };
+    const graph = composeProjectionGraph(network, input, 'inside', projection, second);
+    const { projected, subspaceVectors } = await runOnPixels(await createSession(writeModel(graph)));
+    expectClose(projected!, scored.projected!, {}, 'projected');
+    expect(subspaceVectors).toHaveLength(4 * P);
   });
 
   test('sums and products over the patches are those of the raw vectors', async () => {
