@@ -326,8 +326,8 @@ test('one score stands for two classes, and its explanation turns round for the 
 test('a network of any size is tried at one', async () => {
   const free = await load(await writeClassifier('free.onnx', { input: ['N', 3, 'height', 'width'] }));
   expect([free.input.height, free.input.width]).toEqual([undefined, undefined]);
-  const pool = (graph: GraphBuilder, x: string) =>
-    graph.add('GlobalAveragePool', [graph.add('AveragePool', [x], { kernel_shape: [56, 56] })]);
+  const window = { kernel_shape: [224, 224], strides: [224, 224] }; // the whole map of this size only
+  const pool = (graph: GraphBuilder, x: string) => graph.add('AveragePool', [x], window);
   const averaged = await load(await writeClassifier('any.onnx', { pool, input: ['N', 3, 'height', 'width'] }));
   expect(averaged.closedForm).toBeUndefined();
 });
@@ -487,10 +487,16 @@ test('a score that is not what its layer makes of it is never explained', async 
   await expect(explain(shifted, imageOf(1, 3, 8, 8))).rejects.toMatchObject({ code: 'EXPLANATION_INCONSISTENT' });
 });
 
-test('a map that is not of numbers is an error', async () => {
-  const [, body] = bodies['a residual connection and a maximum']!;
-  const classifier = await load(await writeNetwork('finite.onnx', body));
-  const image = { data: new Float32Array(3 * 64).fill(3e38), dims: [1, 3, 8, 8] };
+test.each([
+  ['score', 1e30, (graph: GraphBuilder, x: string) => graph.add('Mul', [x, graph.scalar(1e10)])],
+  ['gradient', 0, (graph: GraphBuilder, x: string) => graph.add('Sqrt', [x])],
+])('a %s that is no number is an error', async (what, value, end) => {
+  const path = await writeNetwork(`${what}.onnx`, (graph, map) => {
+    const pooled = end(graph, graph.add('Flatten', [graph.add('GlobalMaxPool', [map])]));
+    return graph.add('MatMul', [pooled, ramp(graph, 4, 2)]);
+  });
+  const classifier = await load(path, { defect: 0 });
+  const image = { data: new Float32Array(3 * 64).fill(value), dims: [1, 3, 8, 8] };
   await expect(explain(classifier, image)).rejects.toMatchObject({ code: 'VALUES_NOT_FINITE' });
 });
 
