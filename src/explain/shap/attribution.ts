@@ -30,16 +30,6 @@ export interface Question {
   onRows?: (count: number) => void;
 }
 
-/** Rows with some of their columns only, in another order. */
-export function pickColumns(rows: Float64Array, D: number, columns: ArrayLike<number>): Float64Array {
-  const picked = new Float64Array((rows.length / D) * columns.length);
-  for (let i = 0; i < picked.length; i++) {
-    const row = Math.floor(i / columns.length);
-    picked[i] = rows[row * D + columns[i % columns.length]!]!;
-  }
-  return picked;
-}
-
 /** Values (n, features, K) of the features of a model as those of the columns (n, D, K) that they are made of; others get 0. */
 export function valuesOfColumns(
   values: Float64Array,
@@ -84,6 +74,13 @@ export function assertAdditive({ values, expected, predictions, K }: Attribution
     );
   }
   return gap;
+}
+
+/** The mean of rows (n, K): (K). */
+export function meanRow(rows: Float64Array, K: number): Float64Array<ArrayBuffer> {
+  const mean = new Float64Array(K);
+  for (let i = 0; i < rows.length; i++) mean[i % K]! += rows[i]!;
+  return mean.map((sum) => sum / (rows.length / K));
 }
 
 /** The largest size of a value, at least `least`. */

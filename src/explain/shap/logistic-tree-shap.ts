@@ -4,7 +4,7 @@ import type { TreeEnsemble } from './tree-ensemble.js';
 /** Rows (n, D) of features and the sums (n, K) of their leaves. */
 export interface TreeRun {
   features: Float64Array;
-  sums: Float64Array;
+  sums: Float64Array<ArrayBuffer>;
 }
 
 /**

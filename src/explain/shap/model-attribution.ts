@@ -1,5 +1,5 @@
 import { PatchlineError } from '../../shared/errors.js';
-import { type Attribution, type Question, requireBackground } from './attribution.js';
+import { type Attribution, meanRow, type Question, requireBackground } from './attribution.js';
 import type { RowFunction } from './coalitions.js';
 import { exactModelShap, maxExactFeatures } from './exact-model.js';
 import { kernelShap } from './kernel-shap.js';
@@ -66,10 +66,4 @@ function explainedTensor({ scores, makers, output }: TabularModel, wanted: Quest
     throw new PatchlineError('ARGUMENT_INVALID', message);
   }
   return { tensor: scores, scale: wanted === undefined ? ('output' as const) : wanted };
-}
-
-function meanRow(outputs: Float64Array, K: number): Float64Array<ArrayBuffer> {
-  const mean = new Float64Array(K);
-  for (let i = 0; i < outputs.length; i++) mean[i % K]! += outputs[i]!;
-  return mean.map((sum) => sum / (outputs.length / K));
 }

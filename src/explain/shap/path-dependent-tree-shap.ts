@@ -1,4 +1,5 @@
 import { gaussLegendre } from '../gradient/quadrature.js';
+import { sharesOfCover } from './node-cover.js';
 import { columnsOf, copyColumns, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
 
 // n rows, R of them a block, Q quadrature points; D, K, N as in tree-ensemble.ts.
@@ -74,7 +75,7 @@ export function pathDependentTreeShap(
   const quadratures = Array.from({ length: maxQ + 1 }, (_, Q) => gaussLegendre(Q));
   const walk = {
     trees,
-    shares: sharesOf(trees, covers),
+    shares: sharesOfCover(trees, covers),
     failed: new Uint8Array(D * R),
     passing: new Float64Array(D).fill(1),
     levels: Array.from({ length: depth + 1 }, () => createLevel(R, K, maxQ)),
@@ -107,37 +108,6 @@ const createLevel = (R: number, K: number, Q: number): Level => ({
   products: new Float64Array(R * Q),
   below: new Float64Array(R * K * Q),
 });
-
-/** The sums of the trees where no feature is known. @returns (K) */
-export function expectedByCover(trees: TreeEnsemble, covers: ArrayLike<number>): Float64Array<ArrayBuffer> {
-  const shares = sharesOf(trees, covers);
-  const expected = Float64Array.from(trees.baseValues);
-  const visitAll = (node: number, share: number): void => {
-    if (trees.features[node]! < 0) {
-      for (let e = trees.leafStarts[node]!; e < trees.leafStarts[node + 1]!; e++) {
-        expected[trees.leafSums[e]!]! += share * trees.leafWeights[e]!;
-      }
-      return;
-    }
-    for (const child of [trees.trueChildren[node]!, trees.falseChildren[node]!]) {
-      visitAll(child, share * shares[child]!);
-    }
-  };
-  for (const root of trees.roots) visitAll(root, 1);
-  return expected;
-}
-
-/** A node that no training row reached sends one half each way. */
-function sharesOf({ features, trueChildren, falseChildren }: TreeEnsemble, covers: ArrayLike<number>): Float64Array {
-  const shares = new Float64Array(features.length).fill(1);
-  for (let node = 0; node < features.length; node++) {
-    if (features[node]! < 0) continue;
-    for (const child of [trueChildren[node]!, falseChildren[node]!]) {
-      shares[child] = covers[node]! > 0 ? covers[child]! / covers[node]! : 0.5;
-    }
-  }
-  return shares;
-}
 
 /** From the products at an inner node: what is below it, and the values of what its edges change. */
 function visit(walk: Walk, node: number, depth: number): void {

@@ -1,14 +1,16 @@
 import { PatchlineError } from '../../shared/errors.js';
-import type { ModelProto, NodeProto } from '../../shared/onnx/model.js';
-import { type Attribution, largest, type Question, type Scale, valuesOfColumns } from './attribution.js';
+import type { NodeProto } from '../../shared/onnx/model.js';
+import { type Attribution, largest, meanRow, type Question, type Scale, valuesOfColumns } from './attribution.js';
 import { featureColumns } from './feature-columns.js';
 import { createInterventionalTreeShap } from './interventional-tree-shap.js';
+import { assertScores, runLastNode } from './last-node.js';
 import { logisticTreeShap, type TreeRun } from './logistic-tree-shap.js';
 import { nodeNotSupported } from './node-attributes.js';
-import { expectedByCover, pathDependentTreeShap } from './path-dependent-tree-shap.js';
+import { assertCovers, expectedByCover } from './node-cover.js';
+import { pathDependentTreeShap } from './path-dependent-tree-shap.js';
 import { type OnnxTrees, readTrees, type TreeOutput, treeOps } from './read-tree-ensemble.js';
-import { createRowRunner, type TabularModel, withOutputs } from './tabular-model.js';
-import { sumLeaves, type TreeEnsemble } from './tree-ensemble.js';
+import type { TabularModel } from './tabular-model.js';
+import { sumLeaves } from './tree-ensemble.js';
 
 /** A model that ends in trees. */
 export interface TreeModel {
@@ -39,45 +41,57 @@ export function findTrees(model: TabularModel): TreeModel {
 /**
  * Shapley values of trees: interventional where there is a background, path-dependent where there are covers.
  *
- * @throws EXPLANATION_INCONSISTENT where onnxruntime gives other sums than the trees as they were read
+ * @throws EXPLANATION_INCONSISTENT where onnxruntime gives other scores than the trees as they were read
  */
 export async function attributeTrees(model: TabularModel, found: TreeModel, question: Question): Promise<Attribution> {
-  const { background, nodeCover, onRows } = question;
-  const { trees } = found.onnx;
+  const { background, nodeCover } = question;
   if (background !== undefined && nodeCover !== undefined) {
     throw usage('Expected either --background (interventional) or --node-cover (path-dependent) but received both');
   }
-  if (background === undefined && nodeCover === undefined) {
-    throw usage(
-      'Expected --background, usual rows to compare with, or --node-cover, the training weight of each node, which ONNX ' +
-        'files do not carry, for the method tree but received neither',
-    );
+  if (nodeCover !== undefined) return attributeByCover(model, found, question, nodeCover);
+  if (background !== undefined) return attributeByBackground(model, found, question, background);
+  throw usage(
+    'Expected --background, usual rows to compare with, or --node-cover, the training weight of each node, which ONNX ' +
+      'files do not carry, for the method tree but received neither',
+  );
+}
+
+async function attributeByCover(
+  model: TabularModel,
+  found: TreeModel,
+  { rows, scale, onRows }: Question,
+  covers: ArrayLike<number>,
+): Promise<Attribution> {
+  if (scale === 'probability') throw usage('Expected --background beside --explain-output probability');
+  const { trees } = found.onnx;
+  assertCovers(trees, covers);
+  const { features, sums } = await runTrees(model, found, rows);
+  return attributionOf(model, found, scaleOf(found), marginsOf(found.onnx), {
+    values: pathDependentTreeShap(trees, covers, features, onRows),
+    expected: expectedByCover(trees, covers),
+    predictions: sums,
+  });
+}
+
+async function attributeByBackground(
+  model: TabularModel,
+  found: TreeModel,
+  { rows, scale, onRows }: Question,
+  background: Float64Array,
+): Promise<Attribution> {
+  const { trees, columns, postTransform } = found.onnx;
+  const own = await runTrees(model, found, rows);
+  const usual = await runTrees(model, found, background);
+  if (scale === 'probability' && postTransform === 'LOGISTIC') {
+    const outputs = columns.length > trees.K ? complements : columns;
+    return attributionOf(model, found, scale, outputs, logisticTreeShap(trees, usual, own, onRows));
   }
-  const own = await runTrees(model, found, question.rows);
-  if (nodeCover !== undefined) {
-    if (question.scale === 'probability') throw usage('Expected --background beside --explain-output probability');
-    assertCovers(trees, nodeCover);
-    const values = pathDependentTreeShap(trees, nodeCover, own.features, onRows);
-    const expected = expectedByCover(trees, nodeCover);
-    return attributionOf(model, found, scaleOf(found), marginsOf(found.onnx), values, expected, own.sums);
-  }
-  const usual = await runTrees(model, found, background!);
-  if (question.scale === 'probability' && found.onnx.postTransform !== 'NONE') {
-    if (found.onnx.postTransform !== 'LOGISTIC') {
-      throw nodeNotSupported(
-        found.node,
-        `makes probabilities by ${found.onnx.postTransform}: the method exact can explain them`,
-      );
-    }
-    const { values, expected, predictions } = logisticTreeShap(trees, usual, own, onRows);
-    const outputs = found.onnx.columns.length > trees.K ? complements : found.onnx.columns;
-    return attributionOf(model, found, 'probability', outputs, values, expected, predictions);
-  }
-  const isShare = question.scale === 'probability';
-  const explain = createInterventionalTreeShap(trees, usual.features);
-  const expected = meanOf(usual.sums, trees.K);
-  const outputs = isShare ? sharesOf(found) : marginsOf(found.onnx);
-  return attributionOf(model, found, scaleOf(found), outputs, explain(own.features, { onRows }), expected, own.sums);
+  const outputs = scale === 'probability' ? sharesOf(found) : marginsOf(found.onnx);
+  return attributionOf(model, found, scaleOf(found), outputs, {
+    values: createInterventionalTreeShap(trees, usual.features)(own.features, { onRows }),
+    expected: meanRow(usual.sums, trees.K),
+    predictions: own.sums,
+  });
 }
 
 const scaleOf = ({ onnx: { postTransform } }: TreeModel): Scale => (postTransform === 'NONE' ? 'output' : 'margin');
@@ -94,19 +108,24 @@ function marginsOf({ columns, trees, postTransform }: OnnxTrees): TreeOutput[] {
 }
 
 /** Scores that are probabilities as they stand. */
-function sharesOf({ node, onnx: { isClassifier, columns, trees } }: TreeModel): TreeOutput[] {
+function sharesOf({ node, onnx: { isClassifier, columns, trees, postTransform } }: TreeModel): TreeOutput[] {
+  if (postTransform !== 'NONE') {
+    throw nodeNotSupported(
+      node,
+      `makes probabilities by ${postTransform}, which the methods exact and kernel can explain`,
+    );
+  }
   if (isClassifier && (columns.length === trees.K || columns[0]!.offset === 1)) return columns;
   throw nodeNotSupported(node, 'gives no probabilities');
 }
 
+/** From values, expected value and predictions of the sums to those of outputs, and from features to columns. */
 function attributionOf(
   model: TabularModel,
   { columns, onnx }: TreeModel,
   scale: Scale,
   outputs: readonly TreeOutput[],
-  values: Float64Array,
-  expected: Float64Array,
-  sums: Float64Array,
+  { values, expected, predictions }: Pick<Attribution, 'values' | 'expected' | 'predictions'>,
 ): Attribution {
   const { K } = onnx.trees;
   return {
@@ -114,7 +133,7 @@ function attributionOf(
     K: outputs.length,
     values: valuesOfColumns(mapSums(values, K, outputs, 0), columns, model.D, outputs.length),
     expected: mapSums(expected, K, outputs, 1),
-    predictions: mapSums(sums, K, outputs, 1),
+    predictions: mapSums(predictions, K, outputs, 1),
   };
 }
 
@@ -128,63 +147,14 @@ function mapSums(sums: Float64Array, K: number, outputs: readonly TreeOutput[], 
   return mapped;
 }
 
-/** Runs the model without post-transform, and holds its scores against the sums of the trees as they were read. */
 async function runTrees(model: TabularModel, { node, onnx }: TreeModel, rows: Float64Array): Promise<TreeRun> {
   const { trees, columns } = onnx;
-  const seen = 'patchline.features';
-  const identity: NodeProto = { opType: 'Identity', input: [node.input[0]!], output: [seen], attribute: [] };
-  const nodes = model.proto.graph.node.map((each) => (each === node ? withoutPostTransform(node) : each));
-  const proto: ModelProto = { ...model.proto, graph: { ...model.proto.graph, node: nodes } };
-  const runner = await createRowRunner(withOutputs(proto, [seen, model.scores], [identity]), model.inputs);
-  const results = await runner.run(rows).finally(() => runner.close());
-  const features = results[seen]!;
-  const scores = results[model.scores]!;
-  const sums = sumLeaves(trees, features);
-  const read = mapSums(sums, trees.K, columns, 1);
-  const tolerance = 1e-5 * largestSum(trees);
-  const wrong = read.findIndex((score, i) => !(Math.abs(score - scores[i]!) <= tolerance));
-  if (scores.length === read.length && wrong < 0) return { features, sums };
-  throw new PatchlineError(
-    'EXPLANATION_INCONSISTENT',
-    `Expected the scores of the trees as they were read, ${read[wrong]} for row ${Math.floor(wrong / columns.length)}, but ` +
-      `onnxruntime gives ${scores[wrong]}`,
-    { details: { node: node.name || node.output[0], scores: scores.length, expected: read.length } },
-  );
-}
-
-function withoutPostTransform(node: NodeProto): NodeProto {
-  return { ...node, attribute: node.attribute.filter(({ name }) => name !== 'post_transform') };
-}
-
-/** What rounding is measured by: float32 sums of leaves this large. */
-function largestSum({ leafWeights, baseValues, roots }: TreeEnsemble): number {
-  return largest(baseValues) + largest(leafWeights, Number.MIN_VALUE) * roots.length;
-}
-
-const meanOf = (sums: Float64Array, K: number): Float64Array<ArrayBuffer> =>
-  Float64Array.from({ length: K }, (_, k) => {
-    let sum = 0;
-    for (let i = k; i < sums.length; i += K) sum += sums[i]!;
-    return sum / (sums.length / K);
-  });
-
-function assertCovers({ features, trueChildren, falseChildren }: TreeEnsemble, covers: ArrayLike<number>): void {
-  const N = features.length;
-  if (covers.length !== N) {
-    throw new PatchlineError(
-      'SHAPE_MISMATCH',
-      `Expected the training weights of the ${N} nodes of the trees for --node-cover but received ${covers.length}`,
-    );
-  }
-  for (let node = 0; node < N; node++) {
-    const children = features[node]! < 0 ? [] : [trueChildren[node]!, falseChildren[node]!];
-    const fits = children.every((child) => covers[child]! <= covers[node]! * (1 + 1e-5));
-    if (covers[node]! >= 0 && Number.isFinite(covers[node]) && fits) continue;
-    throw usage(
-      'Expected training weights of at least 0, none above that of the parent node, for --node-cover but received ' +
-        `${covers[node]} for node ${node}${children.length > 0 ? ` and ${children.map((child) => covers[child]).join(', ')} for its children` : ''}`,
-    );
-  }
+  const run = await runLastNode(model, node, node.input[0]!, rows);
+  const sums = sumLeaves(trees, run.features);
+  // Rounding: the float32 sum of leaves of this size.
+  const size = largest(trees.baseValues) + largest(trees.leafWeights) * trees.roots.length;
+  assertScores(mapSums(sums, trees.K, columns, 1), columns.length, run, 1e-5 * size + Number.MIN_VALUE, node);
+  return { features: run.features, sums };
 }
 
 const usage = (message: string) => new PatchlineError('ARGUMENT_INVALID', message);
