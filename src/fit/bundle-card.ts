@@ -77,7 +77,7 @@ function ruleText({ thresholdRule, settings, images, seed }: Bundle): string {
   const of = 'of good images that it had not seen';
   switch (thresholdRule.rule) {
     case 'robust':
-      return `the median ${of}, and ${settings.thresholdFactor} times as far above it as one in six lies`;
+      return `${settings.thresholdFactor} spreads above the median ${of}, one spread being how far above it one in six lies`;
     case 'false-alarms': {
       const { rate, tail } = thresholdRule;
       const wanted = `what ${formatRate(rate)} ${of} are expected to reach`;

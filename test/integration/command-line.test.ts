@@ -285,7 +285,7 @@ describe('as a process', () => {
     expect(change.after.falseAlarms.count).toBeLessThanOrEqual(change.before.falseAlarms.count);
     const said = await bundles('threshold', 'plate', 'v1', '--severity', '1');
     expect(said.stdout).toMatch(/^plate: v\d+ is active; it is v1 with its threshold at severity 1\nthreshold +\d/);
-    expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 % sure: .*\) -> \d+, /);
+    expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 %: .*\) -> \d+, /);
     expect((await bundles('show', 'plate')).stdout).toContain('That is severity 1 of v1, set by hand');
     expect((await bundles('activate', 'plate', 'v1')).code).toBe(0);
   });

@@ -154,7 +154,7 @@ test('a wanted rate of false alarms is kept with its interval', async () => {
   expect(found.warnings.map(({ code }) => code)).toContain('FALSE_ALARMS_EXTRAPOLATED');
   const card = await cardOf({ thresholdRule, falseAlarms, ...found });
   expect(card).toMatch(/what 2 % of good images .* an exponential tail through the upper 10 of 23/);
-  expect(card).toMatch(/Flagged at this threshold: 2 % \(95 % sure: [\d.]+ to [\d.]+ %\) of good images/);
+  expect(card).toMatch(/Flagged at this threshold: 2 % \(95 %: [\d.]+ % to [\d.]+ %\) of good images/);
 });
 
 test('an image and its copy are held out together', async () => {
