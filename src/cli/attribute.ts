@@ -79,13 +79,20 @@ export const attribute = defineCommand(
         compute = createCompute({ threads });
         return compute;
       };
+      const start = performance.now();
       const attribution = await attributeRows(model, options.method, question, {
         target: options.target,
         ...(threads > 1 && { openCompute }),
       });
+      const explainMs = performance.now() - start;
       await mkdir(options.out, { recursive: true });
       const names = data.columns ?? background?.columns ?? columnNames(proto, model.D);
-      const report = await writeAttribution(options.out, attribution, { data, names, output: model.output });
+      const report = await writeAttribution(options.out, attribution, {
+        data,
+        names,
+        output: model.output,
+        explainMs,
+      });
       answer(options, report, describeAttribution(report));
     } finally {
       progress.stop();

@@ -15,6 +15,8 @@ export interface AttributionReport {
   outputs: number;
   expectedValue: number[];
   additivityGap: number;
+  /** Time that the explanation took, without starting and writing. */
+  explainMs: number;
   /** Mean size of the attribution of each column over rows and outputs, the largest first. */
   importance: { name: string; meanSize: number }[];
   files: string[];
@@ -25,13 +27,14 @@ interface Explained {
   /** (D) */
   names: string[];
   output: string;
+  explainMs: number;
 }
 
 /** Writes shap_values.npy, expected_value.npy and, for rows of one axis, attributions.csv. */
 export async function writeAttribution(
   directory: string,
   attribution: MethodAttribution,
-  { data, names, output }: Explained,
+  { data, names, output, explainMs }: Explained,
 ): Promise<AttributionReport> {
   const { method, scale, K, values, expected, additivityGap } = attribution;
   const n = attribution.predictions.length / K;
@@ -52,6 +55,7 @@ export async function writeAttribution(
     outputs: K,
     expectedValue: [...expected],
     additivityGap,
+    explainMs: Math.round(explainMs),
     importance: importanceOf(values, names, K),
     files: paths,
   };
@@ -84,7 +88,7 @@ export function describeAttribution(report: AttributionReport): string[] {
   const width = Math.max(...importance.slice(0, shownColumns).map(({ name }) => name.length));
   const hidden = features - shownColumns;
   return [
-    `method ${method}: ${what}, ${rows} rows, ${features} columns${outputs > 1 ? `, ${outputs} outputs` : ''}`,
+    `method ${method}: ${what}, ${rows} rows, ${features} columns${outputs > 1 ? `, ${outputs} outputs` : ''}, ${(report.explainMs / 1000).toFixed(1)} s`,
     `expected value ${report.expectedValue.map((value) => value.toPrecision(6)).join(', ')}; largest gap ${additivityGap.toExponential(1)}`,
     'mean size of attributions',
     ...importance

@@ -140,7 +140,9 @@ test('one output has no axis, and arrays give what tables give', async () => {
     one.data,
     (both.data as Float64Array).filter((_, i) => i % 2 === 1),
   );
-  expect(stdout).toMatch(/^method tree: scores, 6 rows, 4 columns\nexpected value \S+; largest gap \S+\nmean size/);
+  expect(stdout).toMatch(
+    /^method tree: scores, 6 rows, 4 columns, \d+\.\d s\nexpected value \S+; largest gap \S+\nmean size/,
+  );
   expect(stdout).toContain('  column 1 ');
 });
 
@@ -260,7 +262,7 @@ test('a terminal is told what a golden case gives', async () => {
     ...['--node-cover', join(golden, 'node_cover.npy'), '--out', file('k')],
   ]);
   expect(code).toBe(0);
-  expect(stdout).toMatch(/^method tree: margin of probabilities, 6 rows, 5 columns\n/);
+  expect(stdout).toMatch(/^method tree: margin of probabilities, 6 rows, 5 columns, \d+\.\d s\n/);
   const want = readNpy(await readFile(join(golden, 'phi.npy')));
   expectClose((await load('k', 'shap_values.npy')).data as Float64Array, want.data as Float32Array, {
     atol: 2e-5,

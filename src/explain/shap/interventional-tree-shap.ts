@@ -8,7 +8,7 @@ import {
   startClasses,
   stepInto,
 } from './row-classes.js';
-import { columnsOf, copyColumns, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
+import { columnsOf, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
 
 // n rows, R of them a block, m background rows; D, K as in tree-ensemble.ts, slots and W as in row-classes.ts.
 
@@ -37,7 +37,7 @@ interface Walk {
   classFails: Int32Array;
   /** (S) */
   contributions: Float64Array;
-  /** (D, K, R) */
+  /** (R, D, K) */
   values: Float64Array;
 }
 
@@ -94,13 +94,18 @@ export function createInterventionalTreeShap(trees: TreeEnsemble, background: Fl
     for (let first = 0; first < n; first += R) {
       const count = Math.min(R, n - first);
       const columns = columnsOf(rows.subarray(first * D, (first + count) * D), D, R);
-      const walk: Walk = { ...fixed, backgroundWeights, levels, columns, values: new Float64Array(D * K * R) };
+      const walk: Walk = {
+        ...fixed,
+        backgroundWeights,
+        levels,
+        columns,
+        values: values.subarray(first * D * K, (first + count) * D * K),
+      };
       for (const root of roots) {
         startClasses(levels[0]!.own, count);
         startClasses(levels[0]!.background, m);
         visit(walk, root, 0);
       }
-      copyColumns(walk.values, R, values.subarray(first * D * K, (first + count) * D * K));
       onRows?.(count);
     }
     return values;
@@ -154,8 +159,7 @@ function addLeaf(walk: Walk, leaf: number, { own, background }: Level): void {
   const { trees, shares, classWeights, classFails, contributions, slotCount } = walk;
   if (trees.leafStarts[leaf] === trees.leafStarts[leaf + 1]) return;
   const S1 = contributions.length + 1;
-  const { fails } = background;
-  const W = fails.length / background.cuts.length;
+  const { W, fails } = background;
   for (let b = 0; b < background.count; b++) {
     classWeights[b] = weightOf(background, b, walk.backgroundWeights);
     classFails[b] = failCount(background, b);
@@ -178,8 +182,7 @@ function addLeaf(walk: Walk, leaf: number, { own, background }: Level): void {
 }
 
 /** Adds a number for each slot that a class fails. */
-function addToFailed({ fails, cuts }: RowClasses, c: number, addend: number, contributions: Float64Array): void {
-  const W = fails.length / cuts.length;
+function addToFailed({ W, fails }: RowClasses, c: number, addend: number, contributions: Float64Array): void {
   for (let w = 0; w < W; w++) {
     for (let rest = fails[c * W + w]!; rest !== 0; rest &= rest - 1) {
       contributions[w * 32 + 31 - Math.clz32(rest & -rest)]! += addend;
@@ -198,15 +201,16 @@ function weightOf({ order, firsts, starts, ends }: RowClasses, c: number, weight
 /** Adds the contribution of each slot, times the weights of the leaf, to the rows of class c. */
 function addToRows(walk: Walk, leaf: number, { order, firsts, starts, ends }: RowClasses, c: number): void {
   const { trees, slotCount, slotFeatures, contributions, values } = walk;
-  const { K, leafStarts, leafSums, leafWeights } = trees;
-  const R = order.length;
+  const { D, K, leafStarts, leafSums, leafWeights } = trees;
   for (let e = leafStarts[leaf]!; e < leafStarts[leaf + 1]!; e++) {
-    for (let slot = 0; slot < slotCount; slot++) {
-      const contribution = leafWeights[e]! * contributions[slot]!;
-      if (contribution === 0) continue;
-      const column = (slotFeatures[slot]! * K + leafSums[e]!) * R;
-      for (let s = firsts[c]!; s < firsts[c + 1]!; s++) {
-        for (let i = starts[s]!; i < ends[s]!; i++) values[column + order[i]!]! += contribution;
+    const weight = leafWeights[e]!;
+    for (let s = firsts[c]!; s < firsts[c + 1]!; s++) {
+      const end = ends[s]!;
+      for (let i = starts[s]!; i < end; i++) {
+        const row = order[i]! * D * K + leafSums[e]!;
+        for (let slot = 0; slot < slotCount; slot++) {
+          values[row + slotFeatures[slot]! * K]! += weight * contributions[slot]!;
+        }
       }
     }
   }

@@ -11,6 +11,7 @@ export interface RowClasses {
   /** (R) row numbers. A class owns some segments of it. */
   order: Int32Array;
   count: number;
+  W: number;
   /** (count, W): bit s is set where the class fails slot s. The classes stand in ascending order of these. */
   fails: Int32Array;
   /** (count + 1): class c owns the segments firsts[c] .. firsts[c + 1]. */
@@ -27,6 +28,7 @@ export function createClasses(R: number, W: number): RowClasses {
   return {
     order: Int32Array.from({ length: R }, (_, row) => row),
     count: 0,
+    W,
     fails: new Int32Array(R * W),
     firsts: new Int32Array(R + 1),
     starts: new Int32Array(R),
@@ -42,7 +44,7 @@ export function startClasses(classes: RowClasses, rows: number): void {
   classes.starts[0] = 0;
   classes.ends[0] = rows;
   classes.firsts[1] = 1;
-  classes.fails.fill(0, 0, classes.fails.length / classes.order.length);
+  classes.fails.fill(0, 0, classes.W);
 }
 
 /**
@@ -58,8 +60,7 @@ export function splitRows(
   classes: RowClasses,
   slot: number,
 ): void {
-  const { order, fails, firsts, starts, ends, cuts, cutOrder } = classes;
-  const W = fails.length / order.length;
+  const { order, W, fails, firsts, starts, ends, cuts, cutOrder } = classes;
   const column = trees.features[node]! * order.length;
   const lower = trees.lower[node]!;
   const upper = trees.upper[node]!;
@@ -127,8 +128,7 @@ export function stepInto(from: RowClasses, to: RowClasses, isTrueChild: boolean,
 }
 
 /** The next class from `c` on whose bit is `want`. */
-function nextClass({ count, fails, cuts }: RowClasses, c: number, word: number, bit: number, want: number): number {
-  const W = fails.length / cuts.length;
+function nextClass({ count, W, fails }: RowClasses, c: number, word: number, bit: number, want: number): number {
   let there = c;
   while (there < count && (fails[there * W + word]! & bit) !== want) there++;
   return there;
@@ -136,14 +136,13 @@ function nextClass({ count, fails, cuts }: RowClasses, c: number, word: number, 
 
 /** The order of two classes, were `bitA` and `bitB` set in them. */
 function compareFails(
-  { fails, cuts }: RowClasses,
+  { W, fails }: RowClasses,
   a: number,
   bitA: number,
   b: number,
   bitB: number,
   word: number,
 ): number {
-  const W = fails.length / cuts.length;
   for (let w = W - 1; w >= 0; w--) {
     const failsA = (fails[a * W + w]! | (w === word ? bitA : 0)) >>> 0;
     const failsB = (fails[b * W + w]! | (w === word ? bitB : 0)) >>> 0;
@@ -179,7 +178,7 @@ function addWhole(from: RowClasses, c: number, to: RowClasses, segments: number)
 /** Ends the class that is being made, unless it has no rows. It fails what `like` fails, and `bit`. */
 function closeClass(from: RowClasses, like: number, to: RowClasses, segments: number, word: number, bit: number): void {
   if (segments === 0) return;
-  const W = to.fails.length / to.cuts.length;
+  const { W } = to;
   const c = to.count++;
   for (let w = 0; w < W; w++) to.fails[c * W + w] = from.fails[like * W + w]!;
   to.fails[c * W + word]! |= bit;
@@ -188,14 +187,13 @@ function closeClass(from: RowClasses, like: number, to: RowClasses, segments: nu
 
 /** Whether no slot is failed by class c and by class d of others. */
 export function canMeet(classes: RowClasses, c: number, others: RowClasses, d: number): boolean {
-  const W = classes.fails.length / classes.cuts.length;
+  const { W } = classes;
   for (let w = 0; w < W; w++) if ((classes.fails[c * W + w]! & others.fails[d * W + w]!) !== 0) return false;
   return true;
 }
 
 /** How many slots class c fails. */
-export function failCount({ fails, cuts }: RowClasses, c: number): number {
-  const W = fails.length / cuts.length;
+export function failCount({ W, fails }: RowClasses, c: number): number {
   let count = 0;
   for (let w = c * W; w < (c + 1) * W; w++) for (let rest = fails[w]!; rest !== 0; rest &= rest - 1) count++;
   return count;
@@ -206,8 +204,7 @@ export function failCount({ fails, cuts }: RowClasses, c: number): number {
  * meet whom they met before.
  */
 export function dropClasses(classes: RowClasses, others: RowClasses, slot: number): void {
-  const { fails, firsts, starts, ends } = classes;
-  const W = fails.length / classes.cuts.length;
+  const { W, fails, firsts, starts, ends } = classes;
   let kept = 0;
   let segments = 0;
   let end = 0;
@@ -227,7 +224,7 @@ export function dropClasses(classes: RowClasses, others: RowClasses, slot: numbe
 }
 
 function canMeetAny(classes: RowClasses, c: number, others: RowClasses): boolean {
-  const W = classes.fails.length / classes.cuts.length;
+  const { W } = classes;
   const firstFails = classes.fails[c * W]!;
   const { count, fails } = others;
   for (let d = 0; d < count; d++) {
