@@ -46,8 +46,7 @@ describe('help', () => {
         ' ',
       ),
     );
-    const later =
-      /backfill|\bserve\b|\bwatch|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--add|--base|dashboard/i;
+    const later = /backfill|\bserve\b|\bwatch|fit-table|quantile|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -59,7 +58,6 @@ const usage: [args: string, says: string | RegExp][] = [
   ['serve', "unknown command 'serve'"],
   ['watch DIR --camera line-1', "unknown command 'watch'"],
   ['bundles', ''],
-  ['bundles rollback kol', "unknown command 'rollback'"],
   ['bundles show', "missing required argument 'product'"],
   ['worker', "missing required argument 'stage'"],
   ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
@@ -70,6 +68,11 @@ const usage: [args: string, says: string | RegExp][] = [
   ['fit DIR --product kol --network float16', /Allowed choices are auto, int8, float/],
   ['fit DIR', /Expected a name .* for --product but received nothing/],
   ['fit DIR --product Kol', /Expected a name .* for --product but received "Kol"/],
+  ['fit DIR --add OTHER --product kol', /Expected one folder of images but received DIR and OTHER/],
+  ['fit DIR --product kol --base v1', /Expected --base with --add only/],
+  ['fit --add DIR --base latest --product kol', /Expected a version such as v3/],
+  ['fit --add DIR --product kol --profile fast --seed 1', /Expected --add without --profile, --seed/],
+  ['fit --add --product kol', /Expected either a folder or s3:/],
   ['fit --product kol', /Expected either a folder or s3:\/\/ prefix of good images, or --camera/],
   ['fit DIR --product kol --camera line-1', /Expected either/],
   ['fit DIR --product kol --from 2026-01-31', /--camera/],
@@ -171,6 +174,10 @@ const failures: [args: string, code: string, says: string][] = [
   ['inspect part.jpg --product kol', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
   ['evaluate DIR --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['bundles rollback kol', 'BUNDLE_NOT_FOUND', 'product kol that was active before'],
+  ['bundles diff kol v8 v9', 'BUNDLE_NOT_FOUND', 'bundle v8 of product kol'],
+  ['fit --add docs/images --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
+  ['fit --add docs/images --base v7 --product kol', 'BUNDLE_NOT_FOUND', 'bundle v7 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles threshold kol --severity 120', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
   ['bundles threshold kol v9 --severity 120', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
@@ -288,6 +295,67 @@ describe('as a process', () => {
     expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 %: .*\) -> \d+, /);
     expect((await bundles('show', 'plate')).stdout).toContain('That is severity 1 of v1, set by hand');
     expect((await bundles('activate', 'plate', 'v1')).code).toBe(0);
+  });
+
+  test('a bundle grows with --add before or behind the folder, and is compared with its base', async () => {
+    const folder = join(fitted.images, 'test/good');
+    const common = ['--product', 'plate', '--base', 'v1', '--no-activate', '--json'];
+    const before = await runCommand(['fit', '--add', folder, ...common], env);
+    expect(before.code, before.stderr).toBe(0);
+    const first: Bundle = JSON.parse(before.stdout);
+    expect(first).toMatchObject({ base: 'v1', images: 22 });
+    expect(before.stderr).not.toContain('left out');
+    const again = ['fit', folder, '--product', 'plate', '--add', '--base', first.version];
+    expect(await runCommand(again, env)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^TOO_FEW_IMAGES: .* 2 are in it already/m),
+    });
+
+    const { version } = first;
+    expect((await bundles('list', 'plate')).stdout).toContain('22 images, grown from v1, int8 network');
+    const { stdout } = await bundles('diff', 'plate', 'v1', version);
+    expect(stdout).toMatch(
+      RegExp(
+        `^plate: v1 -> ${version}, which has grown from v1\nimages: 20 -> 22\n  2 added: part-\\d+.jpg, part-\\d+.jpg\nthreshold: `,
+      ),
+    );
+    expect(stdout).toMatch(/\nbank rows: \d+ -> \d+\nheld-out good images flagged: \d+ of 20, .* -> \d+ of 22, /);
+    const difference = JSON.parse((await bundles('diff', 'plate', version, 'v1', '--json')).stdout);
+    expect(difference).toMatchObject({ from: version, to: 'v1', base: null, settings: {} });
+    expect(difference.images).toMatchObject({
+      from: 22,
+      to: 20,
+      added: [],
+      removed: [expect.any(String), expect.any(String)],
+    });
+    const { thresholdOfFromByTo: onceThere, thresholdOfToByFrom: onceBack } = difference.severity;
+    const severityBy = ({ median, threshold }: Bundle, score: number) =>
+      (100 * (score - median)) / (threshold - median);
+    const old = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+    expect(onceThere).toBeCloseTo(severityBy(old, first.threshold), 6);
+    expect(onceBack).toBeCloseTo(severityBy(first, old.threshold), 6);
+  });
+
+  test('bundles are gone back from, and one that is damaged hides no other', async () => {
+    const key = bundleKey('plate', 'v77');
+    await store.put(key, new TextEncoder().encode('{"schema": 2,'));
+    const [listed, json] = [await bundles('list', 'plate'), await bundles('list', 'plate', '--json')];
+    expect([listed.code, json.code]).toEqual([0, 0]);
+    expect(listed.stdout).toMatch(
+      /^\* v1 .* images.*\n(.*\n)* {2}v77 +damaged: Expected a description of a bundle in .*v77/,
+    );
+    expect(JSON.parse(json.stdout).at(-1)).toMatchObject({ version: 'v77', active: false, damage: expect.any(String) });
+    expect(await bundles('activate', 'plate', 'v77')).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^BUNDLE_DAMAGED/),
+    });
+    await store.delete(key);
+
+    await bundles('activate', 'plate', 'v2');
+    expect((await bundles('rollback', 'plate')).stdout).toBe('plate: from v2 back to v1, which is active now\n');
+    await bundles('activate', 'plate', 'v2');
+    const back = await bundles('rollback', 'plate', '--json');
+    expect(JSON.parse(back.stdout)).toEqual({ product: 'plate', from: 'v2', active: 'v1' });
   });
 
   test('status shows store, queues and products', async () => {
