@@ -130,7 +130,7 @@ const drawFeatures = (risk: Risk): Markup =>
     .filter(({ isTotal }) => !isTotal)
     .map(({ label, amount }) => markup`<li><span>${label}</span> <b>${amount}</b></li>`)}</ul>`;
 
-interface Caption {
+export interface Caption {
   name: string;
   caption: string;
   kind: 'part' | 'pair' | 'chart';
@@ -147,7 +147,7 @@ const captions: Caption[] = [
   { name: 'waterfall.svg', caption: 'Why this risk', kind: 'chart', size: waterfallSize },
 ];
 
-function drawFigure(folder: string, { name, caption, kind, size }: Caption, aspectOfPart: number): Markup {
+export function drawFigure(folder: string, { name, caption, kind, size }: Caption, aspectOfPart: number): Markup {
   const aspect = size ? size.width / size.height : aspectOfPart;
   const path = `${folder}/${name}`;
   return markup`

@@ -1,43 +1,62 @@
-import { type Evaluation, evaluateBundle } from '../fit/evaluate.js';
+import { type Evaluation, evaluateBundle, type Interval } from '../fit/evaluate.js';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { createCompute } from '../shared/compute.js';
 import { loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
-import { answer, type CommonOptions, defineCommand, openSession } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { createPhases } from './progress.js';
 
-const percent = (rate: number | null): string => (rate === null ? 'unknown' : `${(100 * rate).toFixed(1)} %`);
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 const area = (value: number | null): string => (value === null ? 'unknown' : value.toFixed(4));
 
+function rate(value: number | null, interval: Interval | null): string {
+  if (value === null || interval === null) return 'unknown';
+  return `${percent(value)} (95 %: ${percent(interval[0])} to ${percent(interval[1])})`;
+}
+
 function describe(evaluation: Evaluation): string[] {
-  const { product, bundle, images, imageAuroc, pixelAuroc, aupro, f1Max, classifierAuroc, riskAuroc, threshold } =
-    evaluation;
+  const { product, bundle, images, imageAuroc, pixelAuroc, aupro, f1Max, classifierAuroc, riskAuroc } = evaluation;
+  const { threshold, confusion, falseAlarmRate, falseAlarmInterval, missRate, missInterval } = evaluation;
+  const good = confusion.goodPassed + confusion.falseAlarms;
+  const defective = confusion.defectsFound + confusion.misses;
   return [
     `${product} ${bundle}: ${images} images, ${evaluation.imagesPerSecond.toFixed(1)} a second`,
     `image AUROC ${area(imageAuroc)}, pixel AUROC ${area(pixelAuroc)}, AUPRO (30 %) ${area(aupro)}, largest F1 ${area(f1Max)}`,
     `classifier AUROC ${area(classifierAuroc)}, risk AUROC ${area(riskAuroc)}`,
-    `at the bundle's threshold ${threshold.toFixed(3)}: false alarms ${percent(evaluation.falseAlarmRate)}, misses ${percent(evaluation.missRate)}`,
+    `at the bundle's threshold ${threshold.toFixed(3)}:`,
+    `  false alarms ${confusion.falseAlarms} of ${good} good images, ${rate(falseAlarmRate, falseAlarmInterval)}`,
+    `  misses ${confusion.misses} of ${defective} defective images, ${rate(missRate, missInterval)}`,
     ...Object.entries(evaluation.perDefect).map(
-      ([defect, { images: count, missRate, imageAuroc: auroc }]) =>
-        `  ${defect.padEnd(16)} ${String(count).padStart(5)} images, misses ${percent(missRate)}, image AUROC ${area(auroc)}`,
+      ([defect, { images, misses, imageAuroc, pixelAuroc }]) =>
+        `  ${defect.padEnd(16)} misses ${String(misses).padStart(4)} of ${String(images).padEnd(5)} image AUROC ${area(imageAuroc)}, pixel AUROC ${area(pixelAuroc)}`,
     ),
+    ...evaluation.warnings.map(({ code, message }) => `${code}: ${message}`),
   ];
+}
+
+interface EvaluateOptions extends CommonOptions {
+  product: string;
+  out?: string;
 }
 
 export const evaluate = defineCommand(
   'evaluate <dir>',
   'Score a labelled set: DIR/test/good, DIR/test/<defect>, and DIR/ground_truth/<defect> with masks if there are any.',
-  'patchline evaluate ./kol --product kol --json',
+  'patchline evaluate ./kol --product kol --out ./kol-report',
 )
   .requiredOption('--product <name>', 'the product they show; its active bundle is evaluated')
-  .action(async (directory: string, options: CommonOptions & { product: string }) => {
+  .option(
+    '--out <dir>',
+    'write a report with charts and the worst and clearest images, to look at with DIR/report.html',
+  )
+  .action(async (directory: string, options: EvaluateOptions) => {
     const { store, config } = await openSession(options);
     const bundle = await loadBundle(store, options.product, await requireActiveVersion(store, options.product));
     const compute = createCompute({ threads: config.threads });
     const scorer = createScorer(compute, config);
     const phases = createPhases();
     try {
-      const evaluation = await evaluateBundle({
+      const { evaluation, images } = await evaluateBundle({
         directory,
         bundle,
         scorer,
@@ -45,6 +64,10 @@ export const evaluate = defineCommand(
         progress: phases.report,
       });
       phases.stop();
+      if (options.out !== undefined) {
+        const { writeReport } = await import('./evaluate-report.js'); // charts take longer to load than most commands to run
+        remark(`report: ${await writeReport({ evaluation, images, bundle, scorer }, options.out)}`);
+      }
       answer(options, evaluation, describe(evaluation));
     } finally {
       phases.stop();

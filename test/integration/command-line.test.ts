@@ -287,8 +287,10 @@ describe('as a process', () => {
     await server.stop();
   });
 
-  test('evaluate answers with every figure that it promises', async () => {
-    expect(await json(['evaluate', fitted.images, '--product', 'plate'])).toEqual(
+  test('evaluate answers with every figure that it promises, and writes a report whose links all lead somewhere', async () => {
+    const out = join(fitted.images, '..', 'report');
+    const evaluation = await json(['evaluate', fitted.images, '--product', 'plate', '--out', out]);
+    expect(evaluation).toEqual(
       expect.objectContaining({
         product: 'plate',
         bundle: 'v1',
@@ -305,6 +307,13 @@ describe('as a process', () => {
         imagesPerSecond: expect.any(Number),
       }),
     );
+    const { scores, ...saved } = JSON.parse(await readFile(join(out, 'report.json'), 'utf8'));
+    expect(saved).toEqual(evaluation);
+    expect(scores).toHaveLength(7);
+    const page = await readFile(join(out, 'report.html'), 'utf8');
+    const links = [...page.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, link]) => link!);
+    expect(links).toEqual(expect.arrayContaining(['scores.svg', 'roc.svg', 'report.json', 'pictures/001-marked.png']));
+    for (const link of links) expect((await readFile(join(out, link))).length, link).toBeGreaterThan(0);
   });
 
   type Diagnosis = { findings: { check: string; ok: boolean; found: string }[]; advice: string | null };

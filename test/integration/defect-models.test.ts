@@ -165,11 +165,11 @@ describe('risk', () => {
 });
 
 test('evaluate tells how classifier and risk model do on labelled images', async () => {
-  const evaluation = await evaluateBundle({ directory: folder, bundle: loaded, scorer, compute });
+  const { evaluation } = await evaluateBundle({ directory: folder, bundle: loaded, scorer, compute });
   expect(evaluation.riskAuroc).toBe(1);
   expect(evaluation.classifierAuroc).toBeGreaterThan(0.9);
   const flipped = { ...loaded.classifier, weights: loaded.classifier.weights.map((weight) => -weight) };
-  const other = await evaluateBundle({
+  const { evaluation: other } = await evaluateBundle({
     directory: folder,
     bundle: { ...loaded, classifier: flipped },
     scorer,

@@ -322,13 +322,14 @@ describe('score', () => {
 });
 
 describe('evaluate', () => {
-  const evaluate = (directory = folder) => evaluateBundle({ directory, bundle: loaded, scorer, compute });
+  const evaluate = async (directory = folder) =>
+    (await evaluateBundle({ directory, bundle: loaded, scorer, compute })).evaluation;
 
   test('tells good from scratched plates', async () => {
     const progress: string[] = [];
     const report = ({ phase, done, total }: { phase: string; done: number; total: number }) =>
       progress.push(`${phase} ${done}/${total}`);
-    const evaluation = await evaluateBundle({
+    const { evaluation } = await evaluateBundle({
       directory: folder,
       bundle: loaded,
       scorer,
@@ -346,7 +347,12 @@ describe('evaluate', () => {
     expect(evaluation.pixelAuroc).toBeGreaterThan(0.95);
     expect(evaluation.aupro).toBeGreaterThan(0.8);
     expect(evaluation).toMatchObject({ missRate: 0, threshold: bundle.threshold });
-    expect(evaluation.perDefect).toEqual({ scratch: { images: 8, imageAuroc: 1, missRate: 0 } });
+    const { pixelAuroc, missInterval } = evaluation; // there is no other kind
+    const scratches = { images: 8, imageAuroc: 1, pixelAuroc, misses: 0, missRate: 0, missInterval };
+    expect(evaluation.perDefect).toEqual({ scratch: scratches });
+    expect(evaluation.confusion).toMatchObject({ defectsFound: 8, misses: 0 });
+    expect(evaluation.confusion.goodPassed + evaluation.confusion.falseAlarms).toBe(8);
+    expect(evaluation.warnings).toEqual([]);
     expect(evaluation.imagesPerSecond).toBeGreaterThan(0);
     expect(progress.slice(15, 17)).toEqual(['scoring 16/16', 'features 1/16']);
     expect(progress.at(-1)).toBe('features 16/16');
@@ -365,10 +371,43 @@ describe('evaluate', () => {
     const withoutMasks = await evaluate(other);
     expect(withoutMasks).toMatchObject({ images: 16, imageAuroc: 1, pixelAuroc: null, aupro: null });
     expect(withoutMasks.skipped).toMatchObject([{ name: 'test/scratch/broken.jpg', code: 'IMAGE_UNREADABLE' }]);
+    const message = '1 of 17 images could not be read: test/scratch/broken.jpg (IMAGE_UNREADABLE)';
+    expect(withoutMasks.warnings).toEqual([{ code: 'IMAGES_SKIPPED', message }]);
   });
 
   test('a folder without test images is refused', async () => {
     await expect(evaluate(join(folder, 'train'))).rejects.toEqual(failure('DATASET_INVALID', 'test/good'));
+  });
+
+  test('a folder whose images cannot be read is refused', async () => {
+    const other = join(folder, 'unreadable');
+    await mkdir(join(other, 'test/good'), { recursive: true });
+    await writeFile(join(other, 'test/good/000.jpg'), 'not an image');
+    await expect(evaluate(other)).rejects.toEqual(failure('DATASET_INVALID', 'test/good/000.jpg', 'IMAGE_UNREADABLE'));
+  });
+
+  test('images of another shape and masks that mark nothing are told once for all', async () => {
+    const other = join(folder, 'mixed');
+    await cp(join(folder, 'test/scratch'), join(other, 'test/scratch'), { recursive: true });
+    await cp(join(folder, 'ground_truth'), join(other, 'ground_truth'), { recursive: true });
+    const { height, width } = plateSize;
+    const black = sharp({ create: { width, height, channels: 3, background: '#000' } }).png();
+    await black.toFile(join(other, 'ground_truth/scratch/002_mask.png'));
+    for (const name of ['a', 'b']) {
+      await mkdir(join(other, 'test/good'), { recursive: true });
+      await sharp(await plateJpeg(7))
+        .resize(120, 120, { fit: 'fill' })
+        .jpeg()
+        .toFile(join(other, `test/good/${name}.jpg`));
+    }
+    const { warnings, images } = await evaluate(other);
+    expect(images).toBe(10);
+    expect(warnings.map(({ code }) => code).sort()).toEqual(['IMAGE_ASPECT_MISMATCH', 'MASK_EMPTY']);
+    const aspect = warnings.find(({ code }) => code === 'IMAGE_ASPECT_MISMATCH')!;
+    expect(aspect.message).toMatch(/2 of 10 images: test\/good\/a.jpg, test\/good\/b.jpg$/);
+    expect(warnings.find(({ code }) => code === 'MASK_EMPTY')!.message).toMatch(
+      /1 of 10 images: test\/scratch\/002.jpg$/,
+    );
   });
 
   test('a mask that is no image is refused by name', async () => {

@@ -26,12 +26,20 @@ export const labelAsText: DrawLabel = ({ x, y, text, size = defaultSize, anchor 
   markup`<text class="${role}" x="${x}" y="${y}" font-family="Lato, Helvetica, Arial, sans-serif" font-size="${size}" font-weight="${bold ? 700 : 400}" text-anchor="${anchor}" fill="${colour}">${text}</text>`;
 
 /** As outlines of a font that comes with patchline: alike on every machine, also where no font is installed. */
-export const labelAsOutlines: DrawLabel = ({ x, y, text, size = defaultSize, anchor = 'start', bold, colour }) => {
-  const font = fontOf(bold ? 700 : 400);
-  const width = font.getAdvanceWidth(text, size);
+export const labelAsOutlines: DrawLabel = (label) => markup`<path d="${labelOutline(label)}" fill="${label.colour}"/>`;
+
+type Lettering = Omit<Label, 'colour' | 'role'>;
+
+/** The outlines of a label as the `d` of an SVG path. */
+export function labelOutline({ x, y, text, size = defaultSize, anchor = 'start', bold }: Lettering): string {
+  const width = labelWidth({ text, size, bold });
   const left = x - { start: 0, middle: width / 2, end: width }[anchor];
-  return markup`<path d="${pathData(font.getPath(text, left, y, size))}" fill="${colour}"/>`;
-};
+  return pathData(fontOf(bold ? 700 : 400).getPath(text, left, y, size));
+}
+
+/** Pixels from its first letter to its last. */
+export const labelWidth = ({ text, size = defaultSize, bold }: Pick<Label, 'text' | 'size' | 'bold'>): number =>
+  fontOf(bold ? 700 : 400).getAdvanceWidth(text, size);
 
 const coordinates = ['x1', 'y1', 'x2', 'y2', 'x', 'y'] as const;
 
