@@ -105,6 +105,12 @@ function prepareMethod(options: ExplainOptions) {
     );
   }
   const explainQuestion = method.prepare(options.options ?? {});
+  const topLabels = method.topLabels?.(options.options ?? {}) ?? 1;
+  if (options.target && topLabels > 1) {
+    throw usage(
+      `Expected either --target or the option topLabels but received both --target and topLabels ${topLabels}`,
+    );
+  }
 
   return async (network: Network, input: ExplainedInput, threads: number): Promise<ExplanationReport> => {
     const compute = createCompute({ threads });
@@ -117,7 +123,7 @@ function prepareMethod(options: ExplainOptions) {
         differentiator,
         run,
         ...input,
-        targets: targetsOf(network, scores, options.target),
+        targets: targetsOf(network, scores, options.target, topLabels),
         layer: options.layer,
         report: (done, total) => phases.report({ phase: name, done, total }),
       };
@@ -125,7 +131,7 @@ function prepareMethod(options: ExplainOptions) {
       const explanation: Explanation = await explainQuestion(question, readFloats);
       phases.stop();
       const checks = options.check ? ((await explanation.check?.()) ?? []) : undefined;
-      return await writeExplanation({ options, name, method, question, explanation, scores, layer, checks, input });
+      return await writeExplanation({ options, name, method, question, explanation, scores, layer, checks });
     } finally {
       phases.stop();
       await compute.close();
@@ -133,16 +139,21 @@ function prepareMethod(options: ExplainOptions) {
   };
 }
 
-/** T times the class of each sample: those asked for, else of each sample the one of the largest score. */
-function targetsOf({ classes, samples }: Network, scores: Float32Array, wanted?: readonly number[]): number[][] {
+/** T times the class of each sample: those asked for, else of each sample those of the largest scores, the largest first. */
+function targetsOf(
+  { classes, samples }: Network,
+  scores: Float32Array,
+  wanted: readonly number[] | undefined,
+  topLabels: number,
+): number[][] {
   const wrong = wanted?.find((target) => target >= classes);
   if (wrong !== undefined) throw usage(`Expected classes 0 to ${classes - 1} for --target but received ${wrong}`);
   if (wanted) return wanted.map((target) => new Array<number>(samples).fill(target));
-  const largest = (n: number) => {
+  const ranked = Array.from({ length: samples }, (_, n) => {
     const row = scores.subarray(n * classes, (n + 1) * classes);
-    return row.indexOf(Math.max(...row));
-  };
-  return [Array.from({ length: samples }, (_, n) => largest(n))];
+    return Array.from(row.keys()).sort((a, b) => row[b]! - row[a]! || a - b);
+  });
+  return Array.from({ length: Math.min(topLabels, classes) }, (_, t) => ranked.map((order) => order[t]!));
 }
 
 function printLayers(options: ExplainOptions, network: Network): void {

@@ -100,6 +100,13 @@ const usage: [args: string, says: string | RegExp][] = [
   [`explain ${net} --method integrated-gradients --options {"steps":0} --out o.npy`, /steps: /],
   [`explain ${net} --method integrated-gradients --options {"baseline":"black"} --out o.npy`, /Expected zero, mean/],
   [`explain ${net} --method grad-cam++ --options {"variant":"authors"} --out o.npy`, /variant: .*"closed"/],
+  [
+    `explain ${net} --method lime --options {"ratio":1} --out o.npy`,
+    /ratio: is an option of the segmentation quickshift/,
+  ],
+  [`explain ${net} --method lime --options {"hide":"black"} --out o.npy`, /hide: Expected mean or a number/],
+  [`explain ${net} --method lime --options {"topLabels":2} --target 1 --out o.npy`, /either --target or .* topLabels/],
+  [`explain ${net} --method lime --layer features --out o.npy`, /Expected --layer only beside/],
   [`explain ${net} --method gradient --target 5 --out o.npy`, /Expected classes 0 to 4 for --target but received 5/],
   [`explain ${net} --method grad-cam --layer feature --out o.npy`, /\(did you mean features\?\).*--list-layers/],
   [`explain ${net} --method grad-cam --layer logits --out o.npy`, /received logits \[1, 5\]/],
