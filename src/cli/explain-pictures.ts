@@ -7,17 +7,19 @@ import { encodePng } from '../shared/image.js';
 import { overlay } from '../shared/kernels/overlay.js';
 import { writeNpy } from '../shared/npy.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
+import { chartPng } from '../shared/plots/chart.js';
 import type { Explained } from './explain-result.js';
+import { faithfulnessChart } from './faithfulness-chart.js';
 
 /**
  * What lies beside explanation.npy in a directory: overlay.png and, of LIME, segments.npy, positive.png (the segments that
- * speak for the class, outlined) and hide-rest.png (nothing but these); one of each for every class and sample. No pictures
- * where the input is not of one or three channels.
+ * speak for the class, outlined) and hide-rest.png (nothing but these); with --check, faithfulness.png. One of each for every
+ * class and sample; no views of the image where the input is not of one or three channels.
  *
  * @returns the paths
  */
 export async function writePictures(out: string, shown: readonly FloatTensor[], explained: Explained) {
-  const { question } = explained;
+  const { question, name: method, faithfulness } = explained;
   const { lime } = explained.explanation;
   const { N, C, H, W } = axesOf(question);
   const files: string[] = [];
@@ -30,6 +32,12 @@ export async function writePictures(out: string, shown: readonly FloatTensor[], 
     await write(name, await encodePng(drawn, { height: H, width: W, channels: 3 }));
 
   if (lime) await write('segments.npy', segmentsNpy(lime.segmentations, [N, H, W]));
+  for (const [t, samples] of (faithfulness ?? []).entries()) {
+    for (const [n, measured] of samples.entries()) {
+      const chart = faithfulnessChart(method, question.targets[t]![n]!, measured);
+      await write(`faithfulness${placeIn(explained, t, n)}.png`, await chartPng(chart));
+    }
+  }
   if (C !== 1 && C !== 3) return files;
   const pictures = picturesOf(question);
   for (const [t, { data }] of shown.entries()) {

@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Check } from '../explain/checks.js';
 import { displayExplanation } from '../explain/display.js';
+import type { Faithfulness } from '../explain/faithfulness/faithfulness.js';
 import { imageAxes } from '../explain/image-axes.js';
 import type { Explanation, Method } from '../explain/methods.js';
 import type { Question } from '../explain/question.js';
@@ -21,7 +22,21 @@ export interface ExplanationReport {
   shape: number[];
   explained: ExplainedClass[];
   checks?: Check[];
+  faithfulness?: FaithfulnessFigures[];
   files: string[];
+}
+
+/** Areas under curves of the probability of the class. */
+interface FaithfulnessFigures {
+  sample: number;
+  class: number;
+  forwardPasses: number;
+  deletion: number;
+  insertion: number;
+  flipping: number;
+  flippingAtRandom: number;
+  /** What remains when the coldest pixels are imputed, less what remains when the hottest are. */
+  road: number;
 }
 
 interface ExplainedClass {
@@ -42,12 +57,14 @@ export interface Explained {
   /** (N, K) */
   scores: Float32Array;
   layer: string | undefined;
-  checks: Check[] | undefined;
+  checks?: Check[];
+  /** For each class, one for each sample. */
+  faithfulness?: Faithfulness[][];
 }
 
 /** Writes the explanation where --out says. */
 export async function writeExplanation(explained: Explained): Promise<ExplanationReport> {
-  const { options, question, explanation, method, scores, layer, checks } = explained;
+  const { options, question, explanation, method, scores, layer, checks, faithfulness } = explained;
   const { network } = question.differentiator;
   const { maps } = explanation;
   assertFinite(maps);
@@ -76,6 +93,7 @@ export async function writeExplanation(explained: Explained): Promise<Explanatio
       })),
     ),
     ...(checks && { checks }),
+    ...(faithfulness && { faithfulness: figuresOf(question, faithfulness) }),
     files: [file, ...pictures],
   };
 }
@@ -87,6 +105,24 @@ function qualityOf({ completenessGaps, lime }: Explanation, t: number, sample: n
   const { coefficients, ...fit } = lime.models[t]![sample]!;
   return { localModel: { ...fit, coefficients: [...coefficients] } };
 }
+
+const figuresOf = ({ targets }: Question, faithfulness: readonly Faithfulness[][]): FaithfulnessFigures[] =>
+  targets.flatMap((classes, t) =>
+    classes.map((target, sample) => {
+      const measured = faithfulness[t]![sample]!;
+      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses } = measured;
+      return {
+        sample,
+        class: target,
+        forwardPasses,
+        deletion: deletion.area,
+        insertion: insertion.area,
+        flipping: flipping.area,
+        flippingAtRandom: flippingAtRandom.area,
+        road: roadColdest.area - roadHottest.area,
+      };
+    }),
+  );
 
 function assertFinite(maps: readonly FloatTensor[]): void {
   for (const { data } of maps) {
@@ -108,7 +144,8 @@ function joinTargets(maps: readonly FloatTensor[]): FloatTensor {
   return { data, dims: [maps.length, ...first.dims] };
 }
 
-export function describeExplanation({ method, output, layer, shape, explained, checks, files }: ExplanationReport) {
+export function describeExplanation(report: ExplanationReport): string[] {
+  const { method, output, layer, shape, explained, checks, faithfulness, files } = report;
   const number = (value: number) => String(Number(value.toPrecision(6)));
   const several = new Set(explained.map(({ sample }) => sample)).size > 1;
   const place = (sample: number) => (several ? ` of sample ${sample}` : '');
@@ -125,6 +162,13 @@ export function describeExplanation({ method, output, layer, shape, explained, c
     ...(checks ?? []).map(
       ({ promise, sample, class: target, expected, received }) =>
         `check of class ${target}${place(sample)}: ${promise}: ${number(received)} and ${number(expected)}`,
+    ),
+    ...(faithfulness ?? []).map(
+      ({ sample, class: target, forwardPasses, deletion, insertion, flipping, flippingAtRandom, road }) =>
+        `faithfulness for class ${target}${place(sample)}, by ${forwardPasses} forward passes: ` +
+        `deletion ${number(deletion)} (lower is better), insertion ${number(insertion)} (higher is better), ` +
+        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better), ` +
+        `ROAD ${number(road)} (higher is better)`,
     ),
     ...files.map((file, index) => `wrote ${file}${index === 0 ? ` [${shape.join(', ')}]` : ''}`),
   ];

@@ -1,9 +1,11 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { createDifferentiator } from '../explain/differentiator.js';
+import { displayExplanation } from '../explain/display.js';
+import { explainFaithfulness } from '../explain/faithfulness/explain.js';
 import { defaultLayer, findLayers } from '../explain/layers.js';
-import { type Explanation, methods, requireMethod } from '../explain/methods.js';
+import { type Explanation, type Method, methods, requireMethod } from '../explain/methods.js';
 import { bindNetwork, type Network } from '../explain/network.js';
-import type { Question } from '../explain/question.js';
+import { axesOf, type Question } from '../explain/question.js';
 import { createCompute } from '../shared/compute.js';
 import { loadConfig } from '../shared/config.js';
 import { messageOf, PatchlineError } from '../shared/errors.js';
@@ -12,7 +14,7 @@ import { runGraphIn } from '../shared/onnx/run-graph.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';
 import { type ExplainedInput, readFloats, readInput } from './explain-input.js';
 import { describeExplanation, type ExplanationReport, writeExplanation } from './explain-result.js';
-import { createPhases } from './progress.js';
+import { createPhases, type Phases } from './progress.js';
 
 export interface ExplainOptions extends CommonOptions {
   model: string;
@@ -76,7 +78,10 @@ export const explain = defineCommand(
     '--raw',
     'write signed values before any display step: at the size of the layer, or in the shape of the input',
   )
-  .option('--check', 'test what the method promises, and print what came out')
+  .option(
+    '--check',
+    'test what the method promises and, by 214 forward passes, whether changing what it names changes the score',
+  )
   .option('--list-layers', 'print the layers that --layer may name, and end')
   .action(async (options: ExplainOptions) => {
     const { limits, threads } = await loadConfig(options.config);
@@ -129,14 +134,26 @@ function prepareMethod(options: ExplainOptions) {
       };
       const layer = method.layerOf?.(question);
       const explanation: Explanation = await explainQuestion(question, readFloats);
+      const checked = options.check ? await check(method, question, explanation, phases) : {};
       phases.stop();
-      const checks = options.check ? ((await explanation.check?.()) ?? []) : undefined;
-      return await writeExplanation({ options, name, method, question, explanation, scores, layer, checks });
+      return await writeExplanation({ options, name, method, question, explanation, scores, layer, ...checked });
     } finally {
       phases.stop();
       await compute.close();
     }
   };
+}
+
+/** What the method promises and, of images, whether the network looks where the explanation says. */
+async function check(method: Method, question: Question, explanation: Explanation, phases: Phases) {
+  const checks = (await explanation.check?.()) ?? [];
+  if (question.x.dims.length !== 4) return { checks };
+  const maps = explanation.maps.map((map) => displayExplanation(method.kind, map, axesOf(question)));
+  const seed = 0;
+  const faithfulness = await explainFaithfulness(question, maps, seed, (done, total) =>
+    phases.report({ phase: 'faithfulness', done, total }),
+  );
+  return { checks, faithfulness };
 }
 
 /** T times the class of each sample: those asked for, else of each sample those of the largest scores, the largest first. */

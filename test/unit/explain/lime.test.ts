@@ -170,8 +170,8 @@ describe('lime', () => {
       {
         ...(await askQuarter(Float32Array.of(...bright, ...dim), [2, 3, 32, 32])),
         targets: [
-          [0, 0],
-          [1, 1],
+          [1, 0],
+          [0, 1],
         ],
       },
       options,
