@@ -42,10 +42,12 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bench bundles demo doctor evaluate explain failed fit ingest inspect reconcile status up worker'.split(' '),
+      'bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+        ' ',
+      ),
     );
     const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|attribute|fit-table|rollback|\bdiff\b|quantile|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
+      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|attribute|fit-table|rollback|\bdiff\b|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
