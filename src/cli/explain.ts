@@ -101,21 +101,9 @@ function prepareMethod(options: ExplainOptions) {
   if (name === undefined) throw usage(`Expected --method, one of ${Object.keys(methods).join(', ')}, or --list-layers`);
   if (out === undefined) throw usage('Expected --out, a .npy file or a directory');
   const method = requireMethod(name);
-  if (options.layer !== undefined && method.kind !== 'map') {
-    throw usage(`Expected --layer only beside methods that make class activation maps but received it beside ${name}`);
-  }
-  if (options.input.endsWith('.npy') && (options.mean ?? options.std ?? options.scale) !== undefined) {
-    throw usage(
-      'Expected --mean, --std and --scale only beside an image: a .npy file is fed to the model as it stands',
-    );
-  }
   const explainQuestion = method.prepare(options.options ?? {});
   const topLabels = method.topLabels?.(options.options ?? {}) ?? 1;
-  if (options.target && topLabels > 1) {
-    throw usage(
-      `Expected either --target or the option topLabels but received both --target and topLabels ${topLabels}`,
-    );
-  }
+  assertFitting(options, name, method, topLabels);
 
   return async (network: Network, input: ExplainedInput, threads: number): Promise<ExplanationReport> => {
     const compute = createCompute({ threads });
@@ -142,6 +130,23 @@ function prepareMethod(options: ExplainOptions) {
       await compute.close();
     }
   };
+}
+
+/** Options that mean nothing beside the method, the input or each other are refused. */
+function assertFitting(options: ExplainOptions, name: string, method: Method, topLabels: number): void {
+  if (options.layer !== undefined && method.kind !== 'map') {
+    throw usage(`Expected --layer only beside methods that make class activation maps but received it beside ${name}`);
+  }
+  if (options.input.endsWith('.npy') && (options.mean ?? options.std ?? options.scale) !== undefined) {
+    throw usage(
+      'Expected --mean, --std and --scale only beside an image: a .npy file is fed to the model as it stands',
+    );
+  }
+  if (options.target && topLabels > 1) {
+    throw usage(
+      `Expected either --target or the option topLabels but received both --target and topLabels ${topLabels}`,
+    );
+  }
 }
 
 /** What the method promises and, of images, whether the network looks where the explanation says. */

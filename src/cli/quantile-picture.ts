@@ -44,5 +44,7 @@ export async function drawQuantiles(
 
 const largestOf = (values: Float32Array): number => values.reduce((most, value) => Math.max(most, value), 0);
 
+const names: Readonly<Record<number, string>> = { 0: 'smallest values', 0.5: 'median', 1: 'largest values' };
+
 const titleOf = (quantile: number): string =>
-  quantile === 0.5 ? 'median' : `${Number((100 * quantile).toPrecision(4))} % of the values lie below`;
+  names[quantile] ?? `${Number((100 * quantile).toPrecision(4))} % of the values lie below`;

@@ -341,6 +341,40 @@ describe('--check', () => {
     expect(Math.abs(received! - expected!)).toBeLessThan(0.2);
   });
 
+  test('measures of images whether the network looks where the explanation says, and draws it', async () => {
+    const out = place('');
+    const args = ['--model', net('relu-gap'), '--input', images('input-gradient', 'relu-gap'), '--method', 'grad-cam'];
+    const { code, stdout } = await runHere(['explain', ...args, '--target', '1,4', '--check', '--json', '--out', out]);
+    expect(code).toBe(0);
+    const { faithfulness, files } = JSON.parse(stdout);
+    expect(faithfulness.map(({ class: target }: { class: number }) => target)).toEqual([1, 4]);
+    const { sample, class: _, forwardPasses, road, ...areas } = faithfulness[0];
+    expect([sample, forwardPasses]).toEqual([0, 214]);
+    expect(Object.keys(areas)).toEqual(['deletion', 'insertion', 'flipping', 'flippingAtRandom']);
+    for (const area of Object.values<number>(areas)) expect(area > 0 && area < 1).toBe(true);
+    expect(Math.abs(road)).toBeLessThan(1);
+    for (const target of [1, 4]) {
+      const chart = join(out, `faithfulness-sample-0-class-${target}.png`);
+      expect(files).toContain(chart);
+      expect((await sharp(chart).metadata()).width).toBe(1280);
+    }
+    const { stdout: lines } = await runHere(['explain', ...args, '--check', '--out', place('.npy')]);
+    expect(lines).toMatch(
+      /faithfulness for class \d, by 214 forward passes: deletion [\d.]+ \(lower is better\), .* ROAD -?[\d.e-]+ \(higher is better\)/,
+    );
+  });
+
+  test('what is no image has no faithfulness', async () => {
+    const model = await saveModel((graph) => {
+      const input = graph.input('input', 'float32', ['N', 3]);
+      graph.output('logits', graph.add('MatMul', [input, graph.constant(float32(6, Math.sin), [3, 2])]));
+    });
+    const x = await saveNpy(Float32Array.of(1, 2, 3), [1, 3]);
+    const { report } = await explain('--model', model, '--input', x, '--method', 'gradient', '--raw', '--check');
+    expect(report.checks.length).toBeGreaterThan(0);
+    expect(report.faithfulness).toBeUndefined();
+  });
+
   test('what promises nothing says so', async () => {
     expect(await check('guided-backprop', 'relu-gap')).toEqual([]);
     expect(await check('score-cam', 'relu-gap')).toEqual([]);
