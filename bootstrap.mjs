@@ -1,4 +1,4 @@
-// What `npm start` and `npm test` run: installs, builds and goes on. It has no dependency, because there may be none yet.
+// What `npm start`, `npm test` and `npm run bench` run: installs, builds and goes on. It has no dependency, because there may be none yet.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,6 +12,8 @@ function run(command, args, env = {}) {
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }
+
+const withoutTelemetry = { ORT_DISABLE_TELEMETRY: '1' };
 
 function newestSource() {
   const files = readdirSync(join(root, 'src'), { recursive: true }).map((name) => modifiedAt(join('src', name)));
@@ -28,6 +30,6 @@ if (modifiedAt('dist/.built') < newestSource()) {
 }
 
 const [task, ...args] = process.argv.slice(2);
-if (task === 'test')
-  run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...args], { ORT_DISABLE_TELEMETRY: '1' });
+if (task === 'test') run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...args], withoutTelemetry);
+else if (task === 'bench') run(process.execPath, ['bench/run.mjs', ...args], withoutTelemetry);
 else run(process.execPath, ['bin/patchline.cjs', task, ...args]);

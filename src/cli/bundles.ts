@@ -1,18 +1,20 @@
 import { requireActiveVersion } from '../producer/enqueue.js';
-import {
-  activateBundle,
-  activeVersion,
-  type Bundle,
-  bundleCardKey,
-  listBundles,
-  readBundle,
-} from '../shared/bundle.js';
+import { activateBundle, activeVersion, rollBackBundle } from '../shared/active-bundle.js';
+import { type Bundle, bundleCardKey, type DamagedBundle, listBundles, readBundle } from '../shared/bundle.js';
+import { diff } from './bundles-diff.js';
+import { threshold } from './bundles-threshold.js';
 import { answer, type CommonOptions, defineCommand, defineGroup, openSession } from './command-line.js';
 
-const describe = (bundle: Bundle, active: string | undefined): string =>
-  `${bundle.version === active ? '*' : ' '} ${bundle.version.padEnd(5)} ${bundle.createdAt}  ${bundle.images} images, ` +
-  `${bundle.network.kind} network, threshold ${bundle.threshold.toFixed(3)}` +
-  `${bundle.warnings.length > 0 ? `, ${bundle.warnings.map(({ code }) => code).join(' ')}` : ''}`;
+function describe(bundle: Bundle | DamagedBundle, active: string | undefined): string {
+  const head = `${bundle.version === active ? '*' : ' '} ${bundle.version.padEnd(5)}`;
+  if ('damage' in bundle) return `${head} damaged: ${bundle.damage}`;
+  const { createdAt, base, images, network, threshold, warnings } = bundle;
+  const codes = warnings.map(({ code }) => code).join(' ');
+  return (
+    `${head} ${createdAt}  ${images} images${base ? `, grown from ${base}` : ''}, ${network.kind} network, ` +
+    `threshold ${threshold.toFixed(3)}${codes === '' ? '' : `, ${codes}`}`
+  );
+}
 
 const list = defineCommand(
   'list <product>',
@@ -39,7 +41,7 @@ const show = defineCommand(
 
 const activate = defineCommand(
   'activate <product> <version>',
-  'Inspect new images with this version from now on; running workers follow.',
+  'Inspect new images with this version from now on, unless a part of it is damaged; running workers follow within 5 seconds.',
   'patchline bundles activate kol v2',
 ).action(async (product: string, version: string, options: CommonOptions) => {
   const { store } = await openSession(options);
@@ -47,9 +49,19 @@ const activate = defineCommand(
   answer(options, { product, active: version }, [`${product}: ${version} is active`]);
 });
 
+const rollback = defineCommand(
+  'rollback <product>',
+  'Go back to the version that was active before; once more, to the one before that.',
+  'patchline bundles rollback kol',
+).action(async (product: string, options: CommonOptions) => {
+  const { store } = await openSession(options);
+  const { from, to } = await rollBackBundle(store, product);
+  answer(options, { product, from, active: to }, [`${product}: from ${from} back to ${to}, which is active now`]);
+});
+
 export const bundles = defineGroup(
   'bundles',
-  'What was learned for a product: list, show, activate.',
+  'What was learned for a product: list, show, activate, rollback, diff, threshold.',
   'patchline bundles list kol',
-  [list, show, activate],
+  [list, show, activate, rollback, diff, threshold],
 );

@@ -9,7 +9,6 @@ import type { Question } from '../explain/question.js';
 import { PatchlineError } from '../shared/errors.js';
 import { writeNpy } from '../shared/npy.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
-import type { ExplainOptions } from './explain.js';
 import { writePictures } from './explain-pictures.js';
 
 /** What the command prints with --json. */
@@ -49,7 +48,10 @@ interface ExplainedClass {
 }
 
 export interface Explained {
-  options: ExplainOptions;
+  /** A .npy file, else a directory. */
+  out: string;
+  /** Whether the values before any display step are written. */
+  raw: boolean;
   name: string;
   method: Method;
   question: Question;
@@ -64,17 +66,16 @@ export interface Explained {
 
 /** Writes the explanation where --out says. */
 export async function writeExplanation(explained: Explained): Promise<ExplanationReport> {
-  const { options, question, explanation, method, scores, layer, checks, faithfulness } = explained;
+  const { out, raw, question, explanation, method, scores, layer, checks, faithfulness } = explained;
   const { network } = question.differentiator;
   const { maps } = explanation;
   assertFinite(maps);
-  const out = options.out!;
   const isFile = out.endsWith('.npy');
   const shown =
-    isFile && options.raw
+    isFile && raw
       ? []
       : maps.map((map) => displayExplanation(method.kind, map, imageAxes(question.x.dims, question.layout)));
-  const { data, dims } = joinTargets(options.raw ? maps : shown);
+  const { data, dims } = joinTargets(raw ? maps : shown);
   await mkdir(isFile ? dirname(out) : out, { recursive: true });
   const file = isFile ? out : join(out, 'explanation.npy');
   await writeFile(file, writeNpy({ dtype: 'float32', shape: [...dims], data }));

@@ -16,7 +16,7 @@ import { type ExplainedInput, readFloats, readInput } from './explain-input.js';
 import { describeExplanation, type ExplanationReport, writeExplanation } from './explain-result.js';
 import { createPhases, type Phases } from './progress.js';
 
-export interface ExplainOptions extends CommonOptions {
+interface ExplainOptions extends CommonOptions {
   model: string;
   input: string;
   method?: string;
@@ -85,51 +85,59 @@ export const explain = defineCommand(
   .option('--list-layers', 'print the layers that --layer may name, and end')
   .action(async (options: ExplainOptions) => {
     const { limits, threads } = await loadConfig(options.config);
-    const explainWith = options.listLayers ? undefined : prepareMethod(options);
+    const prepared = options.listLayers ? undefined : prepareMethod(options);
     const model = await readModelFile(options.model);
     const { mean, std, scale = '1', layout } = options;
     const input = await readInput(options.input, model, { mean, std, scale: scale === '1' ? 1 : 255, layout }, limits);
     const network = await bindNetwork(model, input.x, options.output);
-    if (!explainWith) return printLayers(options, network);
-    const report = await explainWith(network, input, threads);
+    if (!prepared) return printLayers(options, network);
+    const report = await explainInput(prepared, options, network, input, threads);
     answer(options, report, describeExplanation(report));
   });
 
 /** Everything that can be wrong with the arguments alone is said before a model is loaded. */
 function prepareMethod(options: ExplainOptions) {
-  const { method: name, out } = options;
+  const { method: name, out, raw = false } = options;
   if (name === undefined) throw usage(`Expected --method, one of ${Object.keys(methods).join(', ')}, or --list-layers`);
   if (out === undefined) throw usage('Expected --out, a .npy file or a directory');
   const method = requireMethod(name);
   const explainQuestion = method.prepare(options.options ?? {});
   const topLabels = method.topLabels?.(options.options ?? {}) ?? 1;
   assertFitting(options, name, method, topLabels);
+  return { name, out, raw, method, topLabels, explainQuestion };
+}
 
-  return async (network: Network, input: ExplainedInput, threads: number): Promise<ExplanationReport> => {
-    const compute = createCompute({ threads });
-    const phases = createPhases();
-    try {
-      const run = runGraphIn(compute);
-      const differentiator = createDifferentiator(network, run);
-      const scores = await differentiator.scores(input.x.data);
-      const question: Question = {
-        differentiator,
-        run,
-        ...input,
-        targets: targetsOf(network, scores, options.target, topLabels),
-        layer: options.layer,
-        report: (done, total) => phases.report({ phase: name, done, total }),
-      };
-      const layer = method.layerOf?.(question);
-      const explanation: Explanation = await explainQuestion(question, readFloats);
-      const checked = options.check ? await check(method, question, explanation, phases) : {};
-      phases.stop();
-      return await writeExplanation({ options, name, method, question, explanation, scores, layer, ...checked });
-    } finally {
-      phases.stop();
-      await compute.close();
-    }
-  };
+async function explainInput(
+  { explainQuestion, topLabels, ...prepared }: ReturnType<typeof prepareMethod>,
+  options: ExplainOptions,
+  network: Network,
+  input: ExplainedInput,
+  threads: number,
+): Promise<ExplanationReport> {
+  const { name, method } = prepared;
+  const compute = createCompute({ threads });
+  const phases = createPhases();
+  try {
+    const run = runGraphIn(compute);
+    const differentiator = createDifferentiator(network, run);
+    const scores = await differentiator.scores(input.x.data);
+    const question: Question = {
+      differentiator,
+      run,
+      ...input,
+      targets: targetsOf(network, scores, options.target, topLabels),
+      layer: options.layer,
+      report: (done, total) => phases.report({ phase: name, done, total }),
+    };
+    const layer = method.layerOf?.(question);
+    const explanation: Explanation = await explainQuestion(question, readFloats);
+    const checked = options.check ? await check(method, question, explanation, phases) : {};
+    phases.stop();
+    return await writeExplanation({ ...prepared, question, explanation, scores, layer, ...checked });
+  } finally {
+    phases.stop();
+    await compute.close();
+  }
 }
 
 /** Options that mean nothing beside the method, the input or each other are refused. */
@@ -173,6 +181,9 @@ function targetsOf(
   if (wanted) return wanted.map((target) => new Array<number>(samples).fill(target));
   const ranked = Array.from({ length: samples }, (_, n) => {
     const row = scores.subarray(n * classes, (n + 1) * classes);
+    if (row.includes(Number.NaN)) {
+      throw new PatchlineError('VALUES_NOT_FINITE', `Expected class scores but received NaN for sample ${n}`);
+    }
     return Array.from(row.keys()).sort((a, b) => row[b]! - row[a]! || a - b);
   });
   return Array.from({ length: Math.min(topLabels, classes) }, (_, t) => ranked.map((order) => order[t]!));

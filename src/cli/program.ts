@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { attribute } from './attribute.js';
 import { bench } from './bench.js';
 import { bundles } from './bundles.js';
 import { demo } from './demo.js';
@@ -29,6 +30,7 @@ for (const command of [
   evaluate,
   inspect,
   explain,
+  attribute,
   up,
   worker,
   ingest,

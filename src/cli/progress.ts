@@ -2,8 +2,8 @@ import cliProgress from 'cli-progress';
 import { remark } from './command-line.js';
 
 export interface Progress {
-  /** One more is done. */
-  tick(): void;
+  /** One more is done, or as many as are said. */
+  tick(count?: number): void;
   /** Prints a line on stderr, above the bar. */
   print(line: string): void;
   stop(): void;
@@ -18,7 +18,7 @@ export function createProgress(what: string, total: number): Progress {
     hideCursor: true,
   });
   const bar = bars.create(total, 0);
-  return { tick: () => bar.increment(), print: (line) => bars.log(`${line}\n`), stop: () => bars.stop() };
+  return { tick: (count = 1) => bar.increment(count), print: (line) => bars.log(`${line}\n`), stop: () => bars.stop() };
 }
 
 export interface Phases {
@@ -40,7 +40,8 @@ export function createPhases(): Phases {
         phase = state.phase;
         done = 0;
       }
-      for (; done < state.done; done++) progress?.tick();
+      progress?.tick(state.done - done); // at once, because the time left is estimated from tick to tick
+      done = state.done;
     },
     stop: () => progress?.stop(),
   };

@@ -1,4 +1,5 @@
-import { activeVersion, listProducts } from '../shared/bundle.js';
+import { activeVersion } from '../shared/active-bundle.js';
+import { listProducts } from '../shared/bundle.js';
 import { stageNames } from '../shared/contracts.js';
 import { shownAddress } from '../shared/redis-ping.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';

@@ -1,6 +1,6 @@
 import { Argument } from 'commander';
 import { type Stage, stageNames } from '../shared/contracts.js';
-import { loadClassifiers } from '../shared/load-classifiers.js';
+import { loadClassifiers } from '../workers/load-classifiers.js';
 import { startPools } from '../workers/pools.js';
 import { answer, type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';

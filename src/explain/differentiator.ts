@@ -20,13 +20,15 @@ export interface Differentiator {
   gradient(x: Float32Array, seed: Float32Array, rules?: PropagationRules): Promise<Float32Array>;
   /** The values of a layer. */
   activations(layer: string, x: Float32Array): Promise<FloatTensor>;
-  /** The values of a layer and d Σ seed · S / d layer, of the same shape. */
+  /** The values of a layer, d Σ seed · S / d layer, of the same shape, and S. */
   layerGradient(layer: string, x: Float32Array, seed: Float32Array): Promise<LayerGradient>;
 }
 
 export interface LayerGradient {
   activations: FloatTensor;
   gradients: Float32Array;
+  /** (N, K) */
+  scores: Float32Array;
 }
 
 export function createDifferentiator(network: Network, run: RunGraph): Differentiator {
@@ -48,7 +50,9 @@ export function createDifferentiator(network: Network, run: RunGraph): Different
       const seed = addFloatInput(graph, seedName, tensors.get(output)!.type, [samples, classes]);
       const gradients = appendGradients(graph, model, tensors, { output, seed, targets: [target], rules });
       addFloatOutput(graph, resultName, gradients.get(target)!, tensors.get(target)!.type);
-      if (target !== input) addFloatOutput(graph, layerName, target, tensors.get(target)!.type);
+      if (target === input) return;
+      addFloatOutput(graph, layerName, target, tensors.get(target)!.type);
+      addFloatOutput(graph, scoresName, output, tensors.get(output)!.type);
     });
   const valueGraph = (name: string) =>
     graphOf(`value of ${name}`, (graph) => addFloatOutput(graph, resultName, name, tensors.get(name)!.type));
@@ -72,7 +76,11 @@ export function createDifferentiator(network: Network, run: RunGraph): Different
     },
     async layerGradient(layer, x, seed) {
       const results = await run(gradientGraph(layer), { ...feedsOf(x), ...seedFeed(seed) });
-      return { activations: results[layerName]!, gradients: results[resultName]!.data };
+      return {
+        activations: results[layerName]!,
+        gradients: results[resultName]!.data,
+        scores: results[scoresName]!.data,
+      };
     },
   };
 }
@@ -81,6 +89,7 @@ export function createDifferentiator(network: Network, run: RunGraph): Different
 const seedName = 'patchline.seed';
 const resultName = 'patchline.result';
 const layerName = 'patchline.layer';
+const scoresName = 'patchline.scores';
 
 /** Rows (N, K) with a one at the class of each sample. */
 export function seedOf(classes: readonly number[], K: number): Float32Array {

@@ -16,8 +16,8 @@ export interface Head {
  *
  * @throws OP_NOT_SUPPORTED for a layer that is not float32
  */
-export function cutHead({ unbound, input, output, tensors }: Network, layer: string): Head {
-  const { graph } = unbound;
+export function cutHead({ model, input, output, tensors }: Network, layer: string): Head {
+  const { graph } = model;
   const { type, dims } = tensors.get(layer)!;
   if (type !== 'float32') {
     throw new PatchlineError('OP_NOT_SUPPORTED', `Expected float32 values in the layer ${layer} but they are ${type}`);
@@ -30,15 +30,15 @@ export function cutHead({ unbound, input, output, tensors }: Network, layer: str
   const layerInput = { name: layer, type: { tensorType: { elemType: elementTypes.float32, shape } } };
   const valueInfo = (graph.valueInfo ?? []).filter(({ name }) => name !== layer);
   const cut = createGraphBuilder({
-    base: { ...unbound, graph: { ...graph, node, valueInfo, input: [...graph.input, layerInput] } },
+    base: { ...model, graph: { ...graph, node, valueInfo, input: [...graph.input, layerInput] } },
   });
   cut.output(output, output, tensors.get(output)!.type);
-  const model = cut.build();
-  const read = new Set(model.graph.node.flatMap(namesReadBy));
-  const inputs = model.graph.input.filter(({ name }) => read.has(name));
+  const built = cut.build();
+  const read = new Set(built.graph.node.flatMap(namesReadBy));
+  const inputs = built.graph.input.filter(({ name }) => read.has(name));
   const isBypassed = inputs.some(({ name }) => name === input);
   return {
-    model: { ...model, graph: { ...model.graph, input: inputs } },
+    model: { ...built, graph: { ...built.graph, input: inputs } },
     feeds: (activations, x) => ({ [layer]: activations, ...(isBypassed && { [input]: x }) }),
   };
 }

@@ -8,10 +8,8 @@ import { type TracedTensors, traceTensors } from '../shared/onnx/traced-tensors.
 
 /** A classifier bound to inputs of one shape, ready to be explained. */
 export interface Network {
-  /** Its input has the dims that it was bound to. */
+  /** As its file has it: axes may be open. */
   model: ModelProto;
-  /** The same with the axes that its file leaves open. */
-  unbound: ModelProto;
   tensors: TracedTensors;
   input: string;
   /** (N, …) */
@@ -38,20 +36,10 @@ export async function bindNetwork(model: ModelProto, x: FloatTensor, output?: st
     const message = `Expected finite values for the input but received ${x.data[index]} as value ${index} in C order`;
     throw new PatchlineError('VALUES_NOT_FINITE', message);
   }
-  const bound = withInputDims(model, input, x.dims);
-  const tensors = await traceTensors(bound, { [input.name]: new Tensor('float32', x.data, x.dims) });
+  const tensors = await traceTensors(model, { [input.name]: new Tensor('float32', x.data, x.dims) });
   const scores = findScores(model, tensors, x.dims[0]!, output);
   const [samples, classes] = tensors.get(scores)!.dims as [number, number];
-  return {
-    model: bound,
-    unbound: model,
-    tensors,
-    input: input.name,
-    inputDims: x.dims,
-    output: scores,
-    samples,
-    classes,
-  };
+  return { model, tensors, input: input.name, inputDims: x.dims, output: scores, samples, classes };
 }
 
 /** The input that has to be fed: only one can be explained. */
@@ -86,15 +74,6 @@ function assertFits(input: ValueInfoProto, { dims }: FloatTensor): void {
     `Expected ${type} of [${declared?.join(', ') ?? 'any shape'}] for the input ${input.name} of the model but received ` +
       `float32 of [${dims.join(', ')}]${type === 'float32' ? '' : ': only a float32 input can be explained'}`,
   );
-}
-
-/** Known axes let onnxruntime work out beforehand what depends on shapes alone. */
-function withInputDims(model: ModelProto, { name }: ValueInfoProto, dims: readonly number[]): ModelProto {
-  const shape = { dim: dims.map((dimValue) => ({ dimValue })) };
-  const input = model.graph.input.map((each) =>
-    each.name === name ? { name, type: { tensorType: { elemType: elementTypes.float32, shape } } } : each,
-  );
-  return { ...model, graph: { ...model.graph, input } };
 }
 
 function findScores({ graph }: ModelProto, tensors: TracedTensors, samples: number, wanted?: string): string {

@@ -1,6 +1,7 @@
 import { pMapIterable } from 'p-map';
 import { PatchlineError } from '../shared/errors.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
+import type { ModelProto } from '../shared/onnx/model.js';
 import { type PackedModel, packModel } from '../shared/onnx/packed-model.js';
 import type { FloatTensors, RunGraph } from '../shared/onnx/run-graph.js';
 import { addFloatOutput } from './graph-ports.js';
@@ -32,7 +33,7 @@ const rowsOfBatch = 4;
 
 /** Scores images in batches. */
 export function createRowScorer(network: Network, run: RunGraph): ScoreRows {
-  const scoreBatches = createBatchScorer(network, run, packModel(withScores(network, network.unbound)));
+  const scoreBatches = createBatchScorer(network, run, packModel(withScores(network, network.model)));
   const sampleDims = network.inputDims.slice(1);
   const size = sampleDims.reduce((product, length) => product * length, 1);
   return ({ count, write }, report) =>
@@ -81,7 +82,7 @@ export function createBatchScorer({ classes, samples }: Network, run: RunGraph, 
 const resultName = 'patchline.result';
 
 /** A model that has the network's class scores as its result, float32. */
-export function withScores({ output, tensors }: Network, base: Network['unbound']): Network['unbound'] {
+export function withScores({ output, tensors }: Network, base: ModelProto): ModelProto {
   const graph = createGraphBuilder({ base });
   addFloatOutput(graph, resultName, output, tensors.get(output)!.type);
   return graph.build();

@@ -1,17 +1,19 @@
 import { Tensor } from 'onnxruntime-node';
 import { inThread } from '../shared/compute.js';
-import { createRandom, randomProjection } from '../shared/kernels/random.js';
-import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import { writeModel } from '../shared/onnx/model.js';
 import { createSession } from '../shared/onnx/session.js';
-import { type Bank, composeSearchGraph } from '../shared/patchcore/score-graph.js';
-import { selectCoreset, snapToGrid } from './coreset.js';
+import { reweightedScoreOf } from '../shared/patchcore/image-score.js';
+import { type Bank, composeSearchGraph } from '../shared/patchcore/search-graph.js';
+import { chooseBankRows } from './bank-rows.js';
+import type { EarlierBank } from './memory-banks.js';
 import { spacingOf } from './spacing.js';
 
 /** Builds a memory bank from some training images and measures others against it. N images, P patches, d dimensions. */
 export interface BankInput {
-  /** (N, P, d) in shared memory */
+  /** (N·P + B, d) in shared memory */
   projected: Float32Array;
+  /** The last B of them: rows of an earlier bank, from which this one is chosen as well. */
+  earlier: EarlierBank;
   patches: number;
   dims: number;
   /** Images whose patches the bank is chosen from. */
@@ -20,7 +22,13 @@ export interface BankInput {
   measured: Float32Array[];
   /** Rows wanted. */
   rows: number;
+  /** Whether distances are relative to how far apart the bank's rows lie. */
+  spacing: boolean;
+  /** Whether the score `reweighted` of the measured images is wanted. */
+  reweighted: boolean;
   seed: number;
+  /** (1) in shared memory: how many of them are chosen so far. */
+  taken: Int32Array;
 }
 
 export interface BankOutput {
@@ -28,68 +36,62 @@ export interface BankOutput {
   rows: Float32Array;
   /** (M) */
   spacing: Float32Array;
-  /** (M) image · P + patch of each row */
+  /** (M) place in `projected` of each row: image · P + patch */
   sources: Int32Array;
   /** (measured images, P) */
   distances: Float32Array;
+  /** (measured images), 0 where it is not wanted */
+  reweightedScores: Float64Array;
 }
 
-/** Rows are chosen in a random projection to so many dimensions: the same quality as in all of them, at less cost. */
-const selectionDims = 64;
-const startRows = 10;
+/**
+ * Patches that a bank is chosen from at once; of more it is chosen in parts. At 224 × 224 these are those of 5,100 images; they
+ * take 0.3 GB in each thread.
+ */
+const largestSet = 1_000_000;
 
 export default inThread<BankInput, BankOutput>(
   async (input) => {
     const { projected, dims } = input;
-    const sources = await selectSources(input);
+    const sources = await choose(input);
     const rows = new Float32Array(sources.length * dims);
     sources.forEach((source, row) => {
       rows.set(projected.subarray(source * dims, (source + 1) * dims), row * dims);
     });
-    const spacing = await spacingOf(rows, dims, input.images.length * input.patches);
-    const distances = await measure(input, { rows, spacing, dims });
-    return { rows, spacing, sources, distances };
+    const spacing = input.spacing
+      ? await spacingOf(rows, dims, input.images.length * input.patches + input.earlier.patches)
+      : new Float32Array(sources.length).fill(1);
+    const measured = await measure(input, { rows, spacing, dims });
+    Atomics.store(input.taken, 0, input.rows);
+    return { rows, spacing, sources, ...measured };
   },
   ({ rows, spacing, sources, distances }) => [rows.buffer, spacing.buffer, sources.buffer, distances.buffer],
 );
 
-async function selectSources({ projected, patches, dims, images, rows, seed }: BankInput): Promise<Int32Array> {
-  const sourceOf = (candidate: number) => images[Math.floor(candidate / patches)]! * patches + (candidate % patches);
-  const count = images.length * patches;
-  if (rows >= count) return Int32Array.from({ length: count }, (_, candidate) => sourceOf(candidate));
-  const random = createRandom(seed);
-  const projection = randomProjection(dims, selectionDims, random);
-  const points = new Float32Array(count * selectionDims);
-  const session = await createSession(composeProjection(projection, dims));
-  for (const [index, image] of images.entries()) {
-    const vectors = projected.slice(image * patches * dims, (image + 1) * patches * dims);
-    const { points: ofImage } = await session.run({ vectors: new Tensor('float32', vectors, [patches, dims]) });
-    points.set(ofImage!.data as Float32Array, index * patches * selectionDims);
-  }
-  await session.release();
-  snapToGrid(points, selectionDims);
-  const starts = random.permutation(count).slice(0, startRows);
-  const chosen = await selectCoreset(points, selectionDims, rows, [...starts]);
-  return chosen.map(sourceOf);
+function choose({ projected, earlier, patches, dims, images, rows, seed, taken }: BankInput): Promise<Int32Array> {
+  const ofImages = images.length * patches;
+  const places = new Int32Array(ofImages + earlier.rows);
+  images.forEach((image, index) => {
+    for (let patch = 0; patch < patches; patch++) places[index * patches + patch] = image * patches + patch;
+  });
+  const firstRow = projected.length / dims - earlier.rows;
+  for (let row = 0; row < earlier.rows; row++) places[ofImages + row] = firstRow + row;
+  const onProgress = (done: number) => Atomics.store(taken, 0, Math.floor(done * rows));
+  return chooseBankRows(projected, places, { dims, rows, seed, largestSet, onProgress });
 }
 
-function composeProjection(projection: Float32Array, dims: number): Uint8Array {
-  const graph = createGraphBuilder();
-  const vectors = graph.input('vectors', 'float32', ['patches', dims]);
-  const matrix = graph.constant(projection, [dims, selectionDims]);
-  graph.output('points', graph.add('MatMul', [vectors, matrix]));
-  return writeModel(graph.build());
-}
-
-async function measure({ patches, measured }: BankInput, bank: Bank): Promise<Float32Array> {
+async function measure({ patches, measured, reweighted }: BankInput, bank: Bank) {
   const distances = new Float32Array(measured.length * patches);
-  if (measured.length === 0) return distances;
+  const reweightedScores = new Float64Array(measured.length);
+  if (measured.length === 0) return { distances, reweightedScores };
   const session = await createSession(writeModel(composeSearchGraph(patches, bank)));
   for (const [index, vectors] of measured.entries()) {
     const copy = vectors.slice(); // onnxruntime refuses shared memory
     const results = await session.run({ projected: new Tensor('float32', copy, [patches, bank.dims]) });
-    distances.set(results.distances!.data as Float32Array, index * patches);
+    const ofImage = results.distances!.data as Float32Array;
+    distances.set(ofImage, index * patches);
+    if (reweighted) reweightedScores[index] = reweightedScoreOf(ofImage, copy, bank);
   }
   await session.release();
-  return distances;
+  return { distances, reweightedScores };
 }

@@ -1,12 +1,17 @@
 import type { Bundle } from '../shared/bundle.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
+import { severityOf } from '../shared/kernels/severity.js';
+import type { ScoreName } from '../shared/patchcore/image-score.js';
 import { weakAuroc } from './classifier-head.js';
+import { mostOddShown, severityText } from './odd-images.js';
+import { formatRate, rateText } from './rate-text.js';
+import { missesOf } from './threshold.js';
 
 /** The card of a bundle: what it learned from and what to expect of it, as plain text. */
 export function describeBundle(bundle: Bundle): string {
-  const { product, version, images, patches, rows, dims, input, network, median, spread, threshold } = bundle;
+  const { product, version, images, patches, rows, dims, input, network, median, spread } = bundle;
   const lines = [
-    `Product ${product}, bundle ${version}, fitted ${bundle.createdAt} with profile ${bundle.profile}, seed ${bundle.seed}`,
+    `Product ${product}, bundle ${version}${bundle.base ? `, grown from ${bundle.base}` : ''}, fitted ${bundle.createdAt} with profile ${bundle.profile}, seed ${bundle.seed}`,
     '',
     'What it saw',
     `  ${images} good images (${bundle.formats.join(', ')}), ${sizesOf(bundle)}`,
@@ -15,14 +20,16 @@ export function describeBundle(bundle: Bundle): string {
     `  Network: ${network.file}${network.featureError === null ? '' : `, feature error of int8 ${network.featureError.toFixed(3)}`}`,
     '',
     'How it judges',
-    `  An image is anomalous from a score of ${threshold.toFixed(3)} on: severity 100`,
+    `  Score ${bundle.score}: ${scoreTexts[bundle.score]}`,
+    ...thresholdLines(bundle).map((line) => `  ${line}`),
     `  Good images that it had not seen: median ${median.toFixed(3)} (severity 0), one in six above ${(median + spread).toFixed(3)}`,
+    ...oddLines(bundle),
     '',
     'What it learned about defects',
     ...defectLines(bundle).map((line) => `  ${line}`),
     '',
     'What to expect',
-    ...expectations(images).map((line) => `  ${line}`),
+    ...expectations(bundle).map((line) => `  ${line}`),
     '',
     'Warnings',
     ...(bundle.warnings.length > 0 ? bundle.warnings.map(({ code, message }) => `  ${code}: ${message}`) : ['  none']),
@@ -30,12 +37,74 @@ export function describeBundle(bundle: Bundle): string {
   return `${lines.join('\n')}\n`;
 }
 
+const scoreTexts: Record<ScoreName, string> = {
+  fused:
+    'how unusual the most unusual patches are for their place on the part, joined with how far the whole part is from what good parts have in common',
+  position: 'how unusual the most unusual patches are for their place on the part',
+  top3: 'how far the most unusual patches are from any good patch, on average over 3 % of them',
+  max: 'how far the most unusual patch is from any good patch',
+  reweighted:
+    'how far the most unusual patch is from any good patch, counted more where the nearest good patch is itself a rare one',
+};
+
 function sizesOf({ training }: Bundle): string {
   const range = (values: number[]) => {
     const [least, largest] = [Math.min(...values), Math.max(...values)];
     return least === largest ? `${least}` : `${least} to ${largest}`;
   };
   return `${range(training.images.map(({ width }) => width))} x ${range(training.images.map(({ height }) => height))} pixels`;
+}
+
+function thresholdLines(bundle: Bundle): string[] {
+  const { threshold, median, heldOut, bestF1 } = bundle;
+  const misses = heldOut && missesOf(heldOut, threshold);
+  return [
+    `An image is anomalous from a score of ${threshold.toFixed(3)} on: severity 100`,
+    `That is ${ruleText(bundle)}`,
+    ...(misses === undefined
+      ? []
+      : [`Labelled defects missed at this threshold: ${misses} of ${heldOut!.defects!.length}`]),
+    ...(bestF1
+      ? [
+          `For comparison, the largest F1 in hindsight is ${bestF1.f1.toFixed(3)}, at ${severityText(severityOf(bestF1.threshold, median, threshold))}: ` +
+            `${bestF1.misses} misses, ${bestF1.falseAlarms} false alarms`,
+        ]
+      : []),
+  ];
+}
+
+function ruleText({ thresholdRule, settings, images, seed }: Bundle): string {
+  const of = 'of good images that it had not seen';
+  switch (thresholdRule.rule) {
+    case 'robust':
+      return `${settings.thresholdFactor} spreads above the median ${of}, one spread being how far above it one in six lies`;
+    case 'false-alarms': {
+      const { rate, tail } = thresholdRule;
+      const wanted = `what ${formatRate(rate)} ${of} are expected to reach`;
+      if (rate * images >= tail.images) return `${wanted}, by counting them`;
+      return `${wanted}, by an exponential tail through the upper ${tail.images} of ${images}; interval by resampling, seed ${seed}`;
+    }
+    case 'cost': {
+      const { costMiss, costAlarm } = thresholdRule;
+      return `where misses at ${costMiss} each and false alarms at ${costAlarm} each cost least among ${images} good images and the labelled defects`;
+    }
+    case 'by-hand':
+      return `severity ${thresholdRule.severity} of ${thresholdRule.base}, set by hand`;
+  }
+}
+
+function oddLines({ oddImages, training }: Bundle): string[] {
+  if (oddImages.length === 0) return [];
+  const shown = oddImages
+    .slice(0, mostOddShown)
+    .map(({ image, severity }) => `  ${training.images[image]!.name}, ${severityText(severity)}`);
+  const more = oddImages.length - shown.length;
+  return [
+    '',
+    'Training images that look least like the others (see odd-images.jpg)',
+    ...shown,
+    ...(more > 0 ? [`  and ${more} more`] : []),
+  ];
 }
 
 function defectLines({ classifier, risk }: Bundle): string[] {
@@ -52,13 +121,13 @@ function defectLines({ classifier, risk }: Bundle): string[] {
   ];
 }
 
-function expectations(images: number): string[] {
+function expectations({ images, falseAlarms }: Bundle): string[] {
   const more =
     images < 100
       ? 'More good images help most now: parts that lie differently from image to image need several hundred.'
       : 'More good images help where the good parts vary much.';
   return [
-    'About one good image in fifty to twelve is flagged at this threshold, more where production varies beyond the training images.',
+    `${falseAlarms ? `Flagged at this threshold: ${rateText(falseAlarms)} of good images` : 'About one good image in fifty to twelve is flagged at this threshold'}, more where production varies beyond the training images.`,
     more,
     'Run evaluate on labelled images of this product to know its misses.',
   ];

@@ -1,6 +1,11 @@
-import { type NetworkKind, patchVectorLength } from '../shared/networks.js';
-import { createPatchExtractor, type ExtractorOptions } from './patch-features.js';
+import { threadTask } from '../shared/compute.js';
+import { bankLayers, type NetworkKind, patchVectorLength } from '../shared/networks.js';
+import type { Neighbourhood } from '../shared/patchcore/patch-vectors.js';
+import { type Extraction, patchModel } from './patch-features.js';
+import type { PatchInput } from './patch-thread.js';
 import { isSkipped, skipUnreadable, type TrainingImage } from './readable-images.js';
+
+const rawTask = threadTask<PatchInput, Float32Array>(new URL('./raw-thread.js', import.meta.url));
 
 /** int8 costs half, but only x86-64 processors are fast at it. */
 const int8Architecture = 'x64';
@@ -20,27 +25,25 @@ export interface NetworkChoice {
 export async function chooseNetwork(
   wish: NetworkKind | 'auto',
   images: readonly TrainingImage[],
-  extraction: ExtractorOptions,
+  neighbourhood: Neighbourhood,
+  extraction: Extraction,
 ): Promise<NetworkChoice> {
   if (wish !== 'auto') return { kind: wish, featureError: null };
   if (process.arch !== int8Architecture) return { kind: 'float', featureError: null };
   const count = Math.min(comparedImages, images.length);
   const compared = Array.from({ length: count }, (_, index) => images[Math.floor((index * images.length) / count)]!);
-  const [exact, quantised] = await Promise.all([
-    rawVectors('float', compared, extraction),
-    rawVectors('int8', compared, extraction),
-  ]);
+  /** Raw patch vectors of the images that can be decoded: the same ones for each network. */
+  const rawVectors = async (kind: NetworkKind) => {
+    const { compute, input, maxImageBytes } = extraction;
+    const model = await patchModel(kind, input, { layers: bankLayers, neighbourhood });
+    const extract = async ({ source }: TrainingImage) =>
+      compute.run(rawTask, { bytes: await source.read(), maxImageBytes, input, model });
+    const outputs = await Promise.all(compared.map((image) => skipUnreadable(image.source, () => extract(image))));
+    return outputs.flatMap((output) => (isSkipped(output) ? [] : [output]));
+  };
+  const [exact, quantised] = await Promise.all([rawVectors('float'), rawVectors('int8')]);
   const error = featureError(exact, quantised);
   return { kind: error < largestFeatureError ? 'int8' : 'float', featureError: error };
-}
-
-/** Raw patch vectors of the images that can be decoded: the same ones for each network. */
-async function rawVectors(kind: NetworkKind, images: readonly TrainingImage[], extraction: ExtractorOptions) {
-  const extractor = await createPatchExtractor(kind, extraction);
-  const outputs = await Promise.all(
-    images.map(({ source }) => skipUnreadable(source, () => extractor.extract(source))),
-  );
-  return outputs.flatMap((output) => (isSkipped(output) ? [] : [output.raw]));
 }
 
 /** Root mean square of the difference over that of the exact values, centred in each channel. */

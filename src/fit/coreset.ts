@@ -1,186 +1,153 @@
-import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { createGraphBuilder, type GraphBuilder } from '../shared/onnx/graph-builder.js';
-import { writeModel } from '../shared/onnx/model.js';
-import { createSession } from '../shared/onnx/session.js';
+import type { CoresetStart } from '../shared/kernels/greedy-coreset.js';
+import { createFarthestQueue, type FarthestQueue, nextFloat } from './farthest-queue.js';
+import { createGridDistances, type GridDistances } from './grid-distances.js';
+
+/** Farthest rows measured in one round. */
+const roundRows = 2048;
+/** Rows that one round picks among, by the distances between them. */
+const blockRows = 1024;
+/** Rows taken that others are measured against at a time. */
+const pageRows = 512;
+
+/** A selection under way. n rows. */
+interface Selection {
+  distances: GridDistances;
+  taken: number[];
+  /** (n) Squared distances to the first `measured` rows taken: at least those to all of them. */
+  bounds: Float32Array;
+  /** (n) */
+  measured: Int32Array;
+  queue: FarthestQueue;
+}
 
 /**
  * Greedy k-center selection (Gonzalez 1985; the coreset of PatchCore, arXiv:2106.08265): always take the row that is farthest
- * from all rows taken so far, the lower one where two are equally far. n rows, k dimensions.
+ * from all rows taken so far, the lower one where two are equally far. n rows, k dimensions. Returns the places of the rows
+ * taken, in the order of taking; fewer than `count` where every other row equals one that was taken.
  *
- * Rows lie on a grid of integers, so that every squared distance is a whole number that float32 holds exactly, however the
- * products are grouped. The selection in blocks therefore returns the very rows of the plain algorithm, on any machine.
+ * The very rows of the plain algorithm (kernels/greedy-coreset.ts), for less than half of its products, all of them in
+ * onnxruntime. Distances only shrink, so an old one bounds a row from above: rows are measured again only while their bound is
+ * among the largest, and most never are (lazy evaluation, Minoux 1978). Of each round's rows, those still farther than all
+ * others are taken from greedily by the distances between them. Takes memory for n · (k + 5) numbers, `rows` included.
+ *
+ * @param rows (n, k) of whole numbers with norms up to 2,000, see `snapToGrid`
+ * @param onTaken told after each round how many rows are taken
  */
-
-/** How far rows may lie from the origin: |x|² + |m|² + 2|x||m| stays below 2²⁴, the last whole number of float32. */
-const gridRadius = 2000;
-/** Farthest rows that one round picks among. */
-const blockRows = 2048;
-/** Rows updated by one product: all at once would leave the processor's cache. */
-const chunkRows = 8192;
-
-/** Scales rows (n, k) about the origin and rounds them to whole numbers, in place; the farthest gets the norm 2,000. */
-export function snapToGrid(rows: Float32Array, dims: number): void {
-  let largest = 0;
-  for (let offset = 0; offset < rows.length; offset += dims) {
-    let square = 0;
-    for (let dim = 0; dim < dims; dim++) square += rows[offset + dim]! ** 2;
-    largest = Math.max(largest, square);
+export async function selectCoreset(
+  rows: Float32Array,
+  dims: number,
+  count: number,
+  start: CoresetStart,
+  onTaken: (taken: number) => void = () => {},
+): Promise<Int32Array> {
+  const distances = await createGridDistances(rows, dims);
+  try {
+    const selection = await begin(distances, rows.length / dims, start);
+    const { taken, queue } = selection;
+    for (;;) {
+      onTaken(taken.length);
+      if (taken.length >= count) break;
+      const { rows: candidates, floor } = queue.take(roundRows);
+      if (candidates.length === 0) break;
+      await takeFrom(selection, await stillFar(selection, candidates, floor), floor, count - taken.length);
+    }
+    return Int32Array.from(taken);
+  } finally {
+    await distances.release();
   }
-  const scale = largest > 0 ? gridRadius / Math.sqrt(largest) : 0;
-  for (let index = 0; index < rows.length; index++) rows[index] = Math.round(rows[index]! * scale);
+}
+
+async function begin(distances: GridDistances, count: number, start: CoresetStart): Promise<Selection> {
+  const numbers = Int32Array.from({ length: count }, (_, row) => row);
+  const isTaken = 'rows' in start;
+  const bounds = isTaken
+    ? await distances.least(numbers, Int32Array.from(start.rows))
+    : await meanDistances(distances, numbers, Int32Array.from(start.meanDistanceTo));
+  const queue = createFarthestQueue(bounds);
+  for (let row = 0; row < count; row++) queue.add(row);
+  const taken = isTaken ? [...start.rows] : [];
+  return { distances, taken, bounds, measured: new Int32Array(count).fill(taken.length), queue };
+}
+
+/** Squares of the mean distances. */
+async function meanDistances(distances: GridDistances, numbers: Int32Array, others: Int32Array): Promise<Float32Array> {
+  const all = await distances.all(numbers, others);
+  return Float32Array.from(numbers, (row) => {
+    let sum = 0;
+    for (let other = 0; other < others.length; other++) sum += Math.sqrt(all[row * others.length + other]!);
+    return (sum / others.length) ** 2;
+  });
+}
+
+/** Measures rows against what was taken since, until they are known to lie below the floor; those go back. */
+async function stillFar(selection: Selection, candidates: number[], floor: number): Promise<number[]> {
+  const { distances, taken, bounds, measured, queue } = selection;
+  let far = candidates;
+  const oldest = candidates.reduce((least, row) => Math.min(least, measured[row]!), taken.length);
+  for (let from = oldest - (oldest % pageRows); from < taken.length; from += pageRows) {
+    const page = Int32Array.from(taken.slice(from, from + pageRows));
+    const to = from + page.length;
+    const stale = Int32Array.from(far.filter((row) => measured[row]! < to));
+    const least = await distances.least(stale, page);
+    for (let index = 0; index < stale.length; index++) {
+      const row = stale[index]!;
+      if (least[index]! < bounds[row]!) bounds[row] = least[index]!;
+      measured[row] = to;
+      if (bounds[row]! < floor) queue.add(row);
+    }
+    far = far.filter((row) => bounds[row]! >= floor);
+  }
+  return far;
 }
 
 /**
- * Places of the rows taken, in the order of taking: first `starts`, then greedily up to `count`, fewer where every other row
- * equals one that was taken.
- *
- * Exact in blocks: the farthest 2,048 rows are taken from greedily by their own distances as long as the best of them is
- * farther than every row outside; then all rows are measured against the new ones.
- *
- * @param rows (n, k) of whole numbers with norms up to 2,000, see `snapToGrid`
+ * Takes up to `wanted` rows greedily from those that no row outside is as far as. Of more than a block (many rows equally far)
+ * only the first come into question: then the first of them stands before all others, and a later one has to be farther than
+ * those left out.
  */
-export async function selectCoreset(rows: Float32Array, dims: number, count: number, starts: readonly number[]) {
-  const points = withSquares(rows, dims);
-  const blockSession = await createSession(writeModel(composeBlockGraph(dims).build()));
-  const updateSession = await createSession(writeModel(composeUpdateGraph(dims).build()));
-  const distances = new Float32Array(rows.length / dims).fill(Number.POSITIVE_INFINITY);
-  const taken = [...starts];
-  let picks = taken;
-  while (picks.length > 0) {
-    await updateDistances(updateSession, points, distances, picks);
-    if (taken.length >= count) break;
-    picks = await pickFromBlock(blockSession, points, distances, count - taken.length, distances.length - taken.length);
-    taken.push(...picks);
-  }
-  await Promise.all([blockSession.release(), updateSession.release()]);
-  return Int32Array.from(taken);
-}
-
-interface Points {
-  /** (n, k + 2): [x, 1, |x|²] */
-  values: Float32Array;
-  width: number;
-}
-
-function withSquares(rows: Float32Array, dims: number): Points {
-  const [count, width] = [rows.length / dims, dims + 2];
-  const values = new Float32Array(count * width);
-  for (let row = 0; row < count; row++) {
-    let square = 0;
-    for (let dim = 0; dim < dims; dim++) {
-      const value = rows[row * dims + dim]!;
-      values[row * width + dim] = value;
-      square += value * value;
-    }
-    values[row * width + dims] = 1;
-    values[row * width + dims + 1] = square;
-  }
-  return { values, width };
-}
-
-/** [x, 1, |x|²] -> [-2x, |x|², 1], whose products with other points are squared distances. */
-function addCounterpart(graph: GraphBuilder, points: string, dims: number): string {
-  const parts = graph.add('Gather', [points, graph.integers(dims + 1, dims)], { axis: 1 });
-  const coordinates = graph.add('Slice', [points, graph.integers(0), graph.integers(dims), graph.integers(1)]);
-  return graph.add('Concat', [graph.add('Mul', [coordinates, graph.scalar(-2)]), parts], { axis: 1 });
-}
-
-/** The `size` farthest points: their distances (descending, lower places first) and places, and their distances to each other. */
-function composeBlockGraph(dims: number): GraphBuilder {
-  const graph = createGraphBuilder();
-  const points = graph.input('points', 'float32', ['n', dims + 2]);
-  const distances = graph.input('distances', 'float32', ['n']);
-  const [values, places] = graph.addMulti('TopK', [distances, graph.input('size', 'int64', [1])], { axis: 0 }, 2);
-  const block = graph.add('Gather', [points, places!], { axis: 0 });
-  graph.output('values', values!);
-  graph.output('places', places!, 'int64');
-  graph.output('mutual', graph.add('Gemm', [block, addCounterpart(graph, block, dims)], { transB: 1 }));
-  return graph;
-}
-
-/** The smaller of each point's distance so far and the least distance to the picked points. */
-function composeUpdateGraph(dims: number): GraphBuilder {
-  const graph = createGraphBuilder();
-  const chunk = graph.input('chunk', 'float32', ['rows', dims + 2]);
-  const picked = graph.input('picked', 'float32', ['picks', dims + 2]);
-  const distances = graph.input('distances', 'float32', ['rows']);
-  const products = graph.add('Gemm', [chunk, addCounterpart(graph, picked, dims)], { transB: 1 });
-  const least = graph.add('ReduceMin', [products], { axes: [1], keepdims: 0 });
-  graph.output('updated', graph.add('Min', [distances, least]));
-  return graph;
-}
-
-/** Measures all points against the new picks, whose own distances become 0. */
-async function updateDistances(
-  session: InferenceSession,
-  { values, width }: Points,
-  distances: Float32Array,
-  picks: number[],
-) {
-  const pickedValues = new Float32Array(picks.length * width);
-  picks.forEach((place, index) => {
-    pickedValues.set(values.subarray(place * width, (place + 1) * width), index * width);
+async function takeFrom(selection: Selection, far: number[], floor: number, wanted: number): Promise<void> {
+  const { distances, taken, bounds, measured, queue } = selection;
+  if (far.length > blockRows) far.sort((a, b) => bounds[b]! - bounds[a]! || a - b);
+  const leftOut = far.splice(blockRows);
+  const rows = Int32Array.from(far);
+  const mutual = await distances.all(rows, rows);
+  const block = { rows, distances: Float32Array.from(rows, (row) => bounds[row]!), mutual };
+  const reach = leftOut.length > 0 ? nextFloat(bounds[leftOut[0]!]!) : floor;
+  taken.push(...pickGreedily(block, reach, wanted));
+  rows.forEach((row, place) => {
+    bounds[row] = block.distances[place]!;
+    measured[row] = taken.length;
+    queue.add(row);
   });
-  const picked = new Tensor('float32', pickedValues, [picks.length, width]);
-  for (let from = 0; from < distances.length; from += chunkRows) {
-    const to = Math.min(from + chunkRows, distances.length);
-    const { updated } = await session.run({
-      chunk: new Tensor('float32', values.subarray(from * width, to * width), [to - from, width]),
-      distances: new Tensor('float32', distances.subarray(from, to), [to - from]),
-      picked,
-    });
-    distances.set(updated!.data as Float32Array, from);
-  }
-}
-
-/** Picks greedily among the farthest points as long as no point outside could be as far; none where all distances are 0. */
-async function pickFromBlock(
-  session: InferenceSession,
-  { values: points, width }: Points,
-  distances: Float32Array,
-  wanted: number,
-  unpicked: number,
-): Promise<number[]> {
-  if (unpicked === 0) return [];
-  const size = Math.min(blockRows, unpicked);
-  const { values, places, mutual } = await session.run({
-    points: new Tensor('float32', points, [distances.length, width]),
-    distances: new Tensor('float32', distances, [distances.length]),
-    size: new Tensor('int64', BigInt64Array.of(BigInt(size + 1)), [1]), // one pick was made at least, so there are as many
-  });
-  const block = {
-    places: Int32Array.from(places!.data as BigInt64Array, Number),
-    distances: values!.data as Float32Array,
-    mutual: mutual!.data as Float32Array,
-    size,
-  };
-  return pickGreedily(block, wanted);
+  for (const row of leftOut) queue.add(row);
 }
 
 interface Block {
-  /** (size + 1), as `distances`: the last is the farthest row outside. */
-  places: Int32Array;
+  /** (b) */
+  rows: Int32Array;
+  /** (b) Squared distances to all rows taken: brought up to date with every pick. */
   distances: Float32Array;
-  /** (size + 1, size + 1) */
+  /** (b, b) */
   mutual: Float32Array;
-  size: number;
 }
 
-function pickGreedily({ places, distances, mutual, size }: Block, wanted: number): number[] {
-  const outside = distances[size]!;
+/** Picks rows as long as the farthest is at least as far as `reach`; the first in any case, unless all distances are 0. */
+function pickGreedily({ rows, distances, mutual }: Block, reach: number, wanted: number): number[] {
+  const size = rows.length;
   const picks: number[] = [];
-  while (picks.length < wanted) {
+  while (picks.length < Math.min(wanted, size)) {
     let best = 0;
-    for (let row = 1; row < size; row++) {
-      const difference = distances[row]! - distances[best]!;
-      if (difference > 0 || (difference === 0 && places[row]! < places[best]!)) best = row;
+    for (let place = 1; place < size; place++) {
+      const difference = distances[place]! - distances[best]!;
+      if (difference > 0 || (difference === 0 && rows[place]! < rows[best]!)) best = place;
     }
     const farthest = distances[best]!;
-    // The first pick stands first of all rows even where others are as far; a later one might come after a row outside.
-    if (farthest <= 0 || (picks.length > 0 && farthest <= outside)) break;
-    picks.push(places[best]!);
-    const offset = best * (size + 1);
-    for (let row = 0; row < size; row++) distances[row] = Math.min(distances[row]!, mutual[offset + row]!);
+    if (farthest <= 0 || (picks.length > 0 && farthest < reach)) break;
+    picks.push(rows[best]!);
+    const offset = best * size;
+    for (let place = 0; place < size; place++) {
+      if (mutual[offset + place]! < distances[place]!) distances[place] = mutual[offset + place]!;
+    }
   }
   return picks;
 }

@@ -1,26 +1,33 @@
+import { shareFloats } from '../shared/compute.js';
 import type { Warning } from '../shared/contracts.js';
 import { createRandom } from '../shared/kernels/random.js';
-import type { ImageVectors } from './image-vectors.js';
+import type { DefectVectors } from './defect-thread.js';
 import { orderedMap } from './ordered-map.js';
-import { addFeatures, type PatchExtractor, type PatchFeatures } from './patch-features.js';
+import { addFeatures, type ImageFeatures } from './patch-features.js';
+import type { Projector } from './projector.js';
 import { isSkipped, type SkippedImage, skipUnreadable } from './readable-images.js';
 import type { TrainingSource } from './training-images.js';
 
 /** Images of defects, from which classifier and risk model learn. They never join the memory bank. */
-export interface DefectFeatures extends PatchFeatures {
+export interface DefectFeatures extends ImageFeatures {
+  /** (P, d) of each image, in shared memory */
+  projected: Float32Array[];
+  /** (P, d2) of each labelled image, in shared memory, for the score `fused` */
+  subspaceVectors: Float32Array[];
   kind: 'labelled' | 'synthetic';
   /** The training image that each was made on; -1 for a labelled one. */
   madeOn: number[];
 }
 
 /** Of labelled defects: fewer could not be dealt out to the folds of a cross-validation. */
-const fewestLabelled = 5;
+export const fewestLabelled = 5;
 const trustedLabelled = 20;
 /** Of synthetic defects: where there are fewer good images, each gets several. */
 const fewestSynthetic = 100;
 
 export interface DefectOptions {
-  extractor: PatchExtractor;
+  projector: Projector;
+  maxImageBytes: number;
   /** Images extracted at once. */
   concurrency: number;
   /** (H, W, 3) in shared memory of the training images that defects are made on, by number */
@@ -28,23 +35,27 @@ export interface DefectOptions {
   /** The fold of each training image. */
   foldOf: Int32Array;
   seed: number;
+  /** Synthetic defects wanted at least; 100 where it is not given. */
+  fewest?: number;
   count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
 }
 
-/** Labelled defects where there are 5 that can be read, else synthetic ones. */
+/** Labelled defects where there are 5 that can be read, else synthetic ones; `labelled` says how many can. */
 export async function extractDefects(sources: readonly TrainingSource[], options: DefectOptions) {
   const labelled = await extractLabelled(sources, options);
   const warnings = defectWarnings(labelled.madeOn.length, labelled.skipped);
   const defects = labelled.madeOn.length < fewestLabelled ? await extractSynthetic(options) : labelled;
-  return { ...defects, warnings };
+  return { ...defects, labelled: labelled.madeOn.length, warnings };
 }
 
-async function extractLabelled(sources: readonly TrainingSource[], { extractor, concurrency, count }: DefectOptions) {
-  const defects: DefectFeatures = { kind: 'labelled', madeOn: [], raw: [], embeddings: [], appearances: [] };
+export async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
+  const { projector, maxImageBytes, concurrency, count } = options;
+  const defects: DefectFeatures = { kind: 'labelled', ...emptyFeatures() };
   const skipped: SkippedImage[] = [];
   if (sources.length === 0) return { ...defects, skipped };
   const onExtracted = count('labelled defects', sources.length);
-  const extract = (source: TrainingSource) => skipUnreadable(source, () => extractor.extract(source));
+  const extract = (source: TrainingSource) =>
+    skipUnreadable(source, async () => projector.extractDefect({ bytes: await source.read(), maxImageBytes }));
   for await (const output of orderedMap(sources, concurrency, extract)) {
     onExtracted();
     if (isSkipped(output)) skipped.push(output);
@@ -53,13 +64,14 @@ async function extractLabelled(sources: readonly TrainingSource[], { extractor, 
   return { ...defects, skipped };
 }
 
-async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, count }: DefectOptions) {
-  const defects: DefectFeatures = { kind: 'synthetic', madeOn: [], raw: [], embeddings: [], appearances: [] };
-  const plans = planDefects([...pixels.keys()], foldOf, seed);
+async function extractSynthetic(options: DefectOptions) {
+  const { projector, concurrency, pixels, foldOf, seed, fewest, count } = options;
+  const defects: DefectFeatures = { kind: 'synthetic', ...emptyFeatures() };
+  const plans = planDefects([...pixels.keys()], foldOf, seed, fewest);
   const onExtracted = count('synthetic defects', plans.length);
   const make = async (plan: DefectPlan) => {
     const recipe = { good: pixels.get(plan.on)!, texture: pixels.get(plan.from)!, seed: plan.seed };
-    return { plan, output: await extractor.extractDefect(recipe) };
+    return { plan, output: await projector.extractDefect(recipe) };
   };
   for await (const { plan, output } of orderedMap(plans, concurrency, make)) {
     onExtracted();
@@ -68,8 +80,14 @@ async function extractSynthetic({ extractor, concurrency, pixels, foldOf, seed, 
   return defects;
 }
 
-function addDefect(defects: DefectFeatures, output: ImageVectors, madeOn: number): void {
+const emptyFeatures = (): Omit<DefectFeatures, 'kind'> => ({
+  ...{ madeOn: [], projected: [], subspaceVectors: [], embeddings: [], appearances: [] },
+});
+
+function addDefect(defects: DefectFeatures, output: DefectVectors, madeOn: number): void {
   addFeatures(defects, output);
+  defects.projected.push(shareFloats(output.projected));
+  if (output.subspaceVectors) defects.subspaceVectors.push(shareFloats(output.subspaceVectors));
   defects.madeOn.push(madeOn);
 }
 
@@ -81,13 +99,18 @@ export interface DefectPlan {
 }
 
 /**
- * As many defects as there are images to make them on, at least 100.
+ * As many defects as there are images to make them on, or several on each to have `fewest`.
  *
  * @param images numbers of training images @param foldOf the fold of each training image
  */
-export function planDefects(images: readonly number[], foldOf: Int32Array, seed: number): DefectPlan[] {
+export function planDefects(
+  images: readonly number[],
+  foldOf: Int32Array,
+  seed: number,
+  fewest = fewestSynthetic,
+): DefectPlan[] {
   const random = createRandom(seed);
-  const count = images.length * Math.ceil(fewestSynthetic / images.length);
+  const count = images.length * Math.ceil(fewest / images.length);
   return Array.from({ length: count }, (_, index) => {
     const on = images[index % images.length]!;
     const sameFold = images.filter((image) => foldOf[image] === foldOf[on]);
@@ -95,7 +118,7 @@ export function planDefects(images: readonly number[], foldOf: Int32Array, seed:
   });
 }
 
-function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
+export function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
   const warnings: Warning[] = [];
   if (skipped.length > 0) {
     const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);

@@ -1,9 +1,9 @@
 import { shareFloats } from '../shared/compute.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { featureChannels } from '../shared/networks.js';
-import { patchDistanceOf } from '../shared/patchcore/position-score.js';
+import { patchDistanceOf } from '../shared/patchcore/image-score.js';
 import type { DefectFeatures } from './defect-images.js';
-import type { PatchFeatures } from './patch-features.js';
+import type { ImageFeatures } from './patch-features.js';
 
 /** What classifier and risk model learn from: N good images, then those of defects, S in all. */
 export interface DefectSamples {
@@ -20,7 +20,7 @@ export interface DefectSamples {
 export const validationFolds = 5;
 
 /** @param distances (S, P) of each image to a bank that has not seen it */
-export function defectSamples(good: PatchFeatures, defects: DefectFeatures, distances: Float32Array): DefectSamples {
+export function defectSamples(good: ImageFeatures, defects: DefectFeatures, distances: Float32Array): DefectSamples {
   const appearances = [...good.appearances, ...defects.appearances];
   const images = good.appearances.length;
   const patches = distances.length / appearances.length;

@@ -4,7 +4,7 @@ import { auroc } from '../shared/kernels/auroc.js';
 import { f1Max } from '../shared/kernels/f1-max.js';
 import { wilsonInterval } from '../shared/kernels/wilson-interval.js';
 import type { LoadedBundle } from '../shared/loaded-bundle.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { type EvaluateOptions, type JudgedImage, type Judgements, judgeImages } from './evaluate-images.js';
 import type { SkippedImage } from './readable-images.js';
 

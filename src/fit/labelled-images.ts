@@ -3,7 +3,7 @@ import { join, parse } from 'node:path';
 import sharp from 'sharp';
 import type { Warning } from '../shared/contracts.js';
 import { messageOf, PatchlineError } from '../shared/errors.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { aspectTolerance } from '../shared/patchcore/scorer.js';
 import { isImageName } from './training-images.js';
 

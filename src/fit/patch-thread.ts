@@ -1,15 +1,14 @@
 import sharp from 'sharp';
 import { inThread } from '../shared/compute.js';
-import { decodeImage } from '../shared/image.js';
+import { decodeInput, type ModelInput } from '../shared/model-input.js';
 import type { SharedModel } from '../shared/onnx/session-cache.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
 import { type ImageVectors, imageVectors } from './image-vectors.js';
 
-/** What fitting takes from one image. P patches, C = 328. */
+/** What the projections are learned from, of one image. P patches, C channels of a raw patch vector. */
 export interface PatchInput {
   bytes: Uint8Array;
   maxImageBytes: number;
-  input: Size;
+  input: ModelInput;
   /** See `composePatchGraph`. */
   model: SharedModel;
 }
@@ -30,12 +29,12 @@ const pictureQuality = 90;
 export default inThread<PatchInput, PatchOutput>(
   async ({ bytes, maxImageBytes, input, model }) => {
     const { height, width } = input;
-    const { pixels } = await decodeImage(bytes, input, { maxImageBytes });
+    const { pixels } = await decodeInput(bytes, input, { maxImageBytes });
     const vectors = await imageVectors(pixels, input, model, ['sums', 'products']);
     const picture = await sharp(pixels, { raw: { width, height, channels: 3 } })
       .jpeg({ quality: pictureQuality })
       .toBuffer();
     return { ...vectors, pixels, picture };
   },
-  ({ raw, products }) => [raw.buffer, products.buffer],
+  ({ products }) => [products.buffer],
 );

@@ -1,13 +1,6 @@
 import { gaussianBlurGrid } from '../shared/kernels/anomaly-map.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
-
-/** What distance is usual at each position of the part. N images, P = h·w patches. */
-export interface PositionStatistics {
-  /** (P) m_p: the mean distance of held-out good images */
-  means: Float32Array;
-  /** (P) e_p: what a deviation from it is divided by */
-  scales: Float32Array;
-}
+import type { PositionStatistics } from '../shared/patchcore/image-score.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 
 const blurSigma = 0.5;
 /** Weight, in images, of the mean over all positions: few images say little about a single position. */
@@ -15,9 +8,10 @@ const priorImages = 10;
 const smallestScale = 1e-6;
 
 /**
+ * What is usual at each position, of N images with P = h·w patches:
  * m_p = (N blur(mean_p) + 10 mean) / (N + 10); v_p likewise of the population variances; e_p = max(1e-6, √v_p + 0.25 mean √v).
  *
- * @param heldOut (N, P) distances of each image to a bank that has not seen it
+ * @param heldOut (N, P) distances of each image by a model that has not seen it
  */
 export function positionStatistics(heldOut: Float32Array, grid: Size): PositionStatistics {
   const patches = grid.height * grid.width;

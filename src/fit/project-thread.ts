@@ -1,36 +1,22 @@
-import { Tensor } from 'onnxruntime-node';
 import { inThread } from '../shared/compute.js';
-import { patchVectorLength } from '../shared/networks.js';
-import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
-import { writeModel } from '../shared/onnx/model.js';
-import { createSession } from '../shared/onnx/session.js';
-import type { Projection } from '../shared/patchcore/score-graph.js';
+import type { SharedModel } from '../shared/onnx/session-cache.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
+import { runOnPixels } from './image-vectors.js';
 
-/** Projects the raw patch vectors of some images into shared memory. */
+/** Projects the patch vectors of an image into shared memory. */
 export interface ProjectInput {
-  /** (P, 328) of each image */
-  raw: Float32Array[];
-  projection: Projection;
-  /** (images, P, d) in shared memory: where the results go */
-  projected: Float32Array;
+  /** (H, W, 3) in shared memory */
+  pixels: Uint8Array;
+  input: Size;
+  /** See `composeProjectionGraph`. */
+  model: SharedModel;
+  /** Where the model's results go, in shared memory. */
+  targets: { projected: Float32Array; subspaceVectors?: Float32Array };
 }
 
-export default inThread<ProjectInput, void>(async ({ raw, projection, projected }) => {
-  const session = await createSession(composeProjection(projection));
-  let offset = 0;
-  for (const vectors of raw) {
-    const dims = [vectors.length / patchVectorLength, patchVectorLength];
-    const { projected: ofImage } = await session.run({ raw: new Tensor('float32', vectors, dims) });
-    projected.set(ofImage!.data as Float32Array, offset);
-    offset += ofImage!.size;
-  }
-  await session.release();
+export default inThread<ProjectInput, void>(async ({ pixels, input, model, targets }) => {
+  const wanted = Object.entries(targets);
+  const copy = pixels.slice(); // onnxruntime refuses shared memory
+  const results = await runOnPixels(copy, input, model, Object.keys(targets));
+  for (const [name, target] of wanted) target.set(results[name]!);
 });
-
-function composeProjection({ matrix, bias }: Projection): Uint8Array {
-  const graph = createGraphBuilder();
-  const raw = graph.input('raw', 'float32', ['patches', patchVectorLength]);
-  const weights = graph.constant(matrix, [patchVectorLength, bias.length]);
-  graph.output('projected', graph.add('Gemm', [raw, weights, graph.constant(bias, [bias.length])]));
-  return writeModel(graph.build());
-}

@@ -1,8 +1,8 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { levelChannels, patchVectorLength } from '../shared/networks.js';
+import { type LayerName, layers } from '../shared/networks.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
 
-/** Sums over all patches of the training images, in float64. C = 328 channels of a raw patch vector. */
+/** Sums over all patches of the training images, in float64. C channels of a raw patch vector. */
 export interface Moments {
   count: number;
   /** (C) */
@@ -11,8 +11,7 @@ export interface Moments {
   products: Float64Array;
 }
 
-export function createMoments(): Moments {
-  const C = patchVectorLength;
+export function createMoments(C: number): Moments {
   return { count: 0, sums: new Float64Array(C), products: new Float64Array(C * C) };
 }
 
@@ -23,29 +22,35 @@ export function addMoments(moments: Moments, count: number, sums: Float32Array, 
   for (let index = 0; index < products.length; index++) moments.products[index]! += products[index]!;
 }
 
+/** A layer of the network and how much it weighs. */
+export type WeightedLayer = readonly [name: LayerName, weight: number];
+
 /**
- * The projection of raw patch vectors: each level is centred and scaled to total variance 1, so that both weigh the same, then
- * the `dims` largest principal components are taken without whitening. All of it is one matrix and a bias.
+ * The projection of raw patch vectors: each layer is centred and scaled to a total variance of its squared weight, so that
+ * layers of equal weight count the same, then the `dims` largest principal components are taken without whitening, or, where
+ * `dims` is null, nothing more is done. All of it is one matrix and a bias.
+ *
+ * @param moments of vectors that begin with these layers
  */
-export function fitProjection(moments: Moments, dims: number): Projection {
-  const C = patchVectorLength;
-  const means = moments.sums.map((sum) => sum / moments.count);
-  const scales = levelScales(moments, means);
+export function fitProjection(moments: Moments, weighted: readonly WeightedLayer[], dims: number | null): Projection {
+  const C = weighted.reduce((sum, [name]) => sum + layers[name].channels, 0);
+  const stride = moments.sums.length;
+  const means = moments.sums.subarray(0, C).map((sum) => sum / moments.count);
+  const scales = layerScales(moments, means, weighted);
   const covariance = new Matrix(C, C);
   for (let i = 0; i < C; i++) {
     for (let j = 0; j < C; j++) {
-      const product = moments.products[i * C + j]! / moments.count - means[i]! * means[j]!;
+      const product = moments.products[i * stride + j]! / moments.count - means[i]! * means[j]!;
       covariance.set(i, j, product * scales[i]! * scales[j]!);
     }
   }
-  const vectors = new EigenvalueDecomposition(covariance, { assumeSymmetric: true }).eigenvectorMatrix; // ascending
-  const matrix = new Float32Array(C * dims);
-  const bias = new Float32Array(dims);
-  for (let dim = 0; dim < dims; dim++) {
-    const component = withFixedSign(vectors.getColumn(C - 1 - dim));
+  const components = dims === null ? unitVectors(C) : principalComponents(covariance, dims);
+  const matrix = new Float32Array(C * components.length);
+  const bias = new Float32Array(components.length);
+  for (const [dim, component] of components.entries()) {
     let offset = 0;
     for (let i = 0; i < C; i++) {
-      matrix[i * dims + dim] = component[i]! * scales[i]!;
+      matrix[i * components.length + dim] = component[i]! * scales[i]!;
       offset -= means[i]! * component[i]! * scales[i]!;
     }
     bias[dim] = offset;
@@ -53,22 +58,32 @@ export function fitProjection(moments: Moments, dims: number): Projection {
   return { matrix, bias };
 }
 
-/** (C) 1 / √(total variance of the channel's level); 0 for a level that never varies. */
-function levelScales({ count, products }: Moments, means: Float64Array): Float64Array {
-  const C = patchVectorLength;
-  const scales = new Float64Array(C);
+/** (C) weight / √(total variance of the channel's layer); 0 for a layer that never varies. */
+function layerScales({ count, sums, products }: Moments, means: Float64Array, weighted: readonly WeightedLayer[]) {
+  const scales = new Float64Array(means.length);
+  const stride = sums.length;
   let from = 0;
-  for (const channels of Object.values(levelChannels)) {
+  for (const [name, weight] of weighted) {
+    const to = from + layers[name].channels;
     let variance = 0;
-    for (let i = from; i < from + channels; i++) variance += products[i * C + i]! / count - means[i]! ** 2;
-    scales.fill(variance > 0 ? 1 / Math.sqrt(variance) : 0, from, from + channels);
-    from += channels;
+    for (let i = from; i < to; i++) variance += products[i * stride + i]! / count - means[i]! ** 2;
+    scales.fill(variance > 0 ? weight / Math.sqrt(variance) : 0, from, to);
+    from = to;
   }
   return scales;
 }
 
+const unitVectors = (C: number): number[][] =>
+  Array.from({ length: C }, (_, i) => Array.from({ length: C }, (_, j) => (i === j ? 1 : 0)));
+
+/** The eigenvectors of the `count` largest eigenvalues, largest first, with fixed signs. */
+function principalComponents(covariance: Matrix, count: number): number[][] {
+  const vectors = new EigenvalueDecomposition(covariance, { assumeSymmetric: true }).eigenvectorMatrix; // ascending
+  return Array.from({ length: count }, (_, dim) => withFixedSign(vectors.getColumn(covariance.rows - 1 - dim)));
+}
+
 /** An eigenvector's sign is arbitrary: the entry of largest magnitude is made positive, or machines would differ. */
-function withFixedSign(component: number[]): number[] {
+export function withFixedSign(component: number[]): number[] {
   const largest = component.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);
   return largest < 0 ? component.map((value) => -value) : component;
 }

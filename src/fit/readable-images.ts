@@ -1,7 +1,6 @@
-import type { Warning } from '../shared/contracts.js';
 import { codeOf, type ErrorCode, messageOf, PatchlineError } from '../shared/errors.js';
 import { readSize } from '../shared/image.js';
-import type { Size } from '../shared/patchcore/score-graph.js';
+import type { Size } from '../shared/patchcore/patch-vectors.js';
 import { orderedMap } from './ordered-map.js';
 import type { TrainingSource } from './training-images.js';
 
@@ -23,7 +22,6 @@ export interface SkippedImage {
 const concurrentReads = 8;
 const imageFaults: ErrorCode[] = ['IMAGE_UNREADABLE', 'UNSUPPORTED_FORMAT', 'IMAGE_TOO_LARGE'];
 export const fewestImages = 5;
-const trustedImages = 20;
 /** Share of unreadable images from which on something is wrong with the folder rather than with some files. */
 const largestSkippedShare = 0.2;
 
@@ -57,7 +55,7 @@ export async function readHeaders(sources: readonly TrainingSource[], onRead: ()
 }
 
 /** Throws DATASET_INVALID where too many images are unreadable, TOO_FEW_IMAGES where too few are left. */
-export function assertEnoughImages(images: number, skipped: readonly SkippedImage[]): void {
+export function assertEnoughImages(images: number, skipped: readonly SkippedImage[], fewest = fewestImages): void {
   const total = images + skipped.length;
   if (skipped.length > largestSkippedShare * total) {
     throw new PatchlineError(
@@ -68,31 +66,16 @@ export function assertEnoughImages(images: number, skipped: readonly SkippedImag
       },
     );
   }
-  if (images < fewestImages) {
+  if (images < fewest) {
     throw new PatchlineError(
       'TOO_FEW_IMAGES',
-      `Expected at least ${fewestImages} readable training images but received ${images}`,
+      `Expected at least ${fewest} readable training ${fewest === 1 ? 'image' : 'images'} but received ${images}`,
       { details: { skipped } },
     );
   }
 }
 
-export function trainingWarnings(images: number, skipped: readonly SkippedImage[]): Warning[] {
-  const warnings: Warning[] = [];
-  if (images < trustedImages) {
-    warnings.push({
-      code: 'FEW_TRAINING_IMAGES',
-      message: `Fitted from ${images} images: below ${trustedImages} no threshold can be trusted`,
-    });
-  }
-  if (skipped.length > 0) {
-    const message = skipText(images + skipped.length, skipped);
-    warnings.push({ code: 'TRAINING_IMAGES_SKIPPED', message });
-  }
-  return warnings;
-}
-
-function skipText(total: number, skipped: readonly SkippedImage[]): string {
+export function skipText(total: number, skipped: readonly SkippedImage[]): string {
   const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);
   return `${skipped.length} of ${total} images could not be read: ${faults.join('; ')}`;
 }

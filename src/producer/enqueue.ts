@@ -1,4 +1,5 @@
-import { activeVersion, listProducts } from '../shared/bundle.js';
+import { activeVersion } from '../shared/active-bundle.js';
+import { listProducts } from '../shared/bundle.js';
 import type { Config } from '../shared/config.js';
 import type { Inspection } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
@@ -83,9 +84,10 @@ export async function planInspection(producer: Producer, image: CameraImage): Pr
   return inspectionOf(image, product, bundle, producer.config);
 }
 
-export function inspectionOf(image: CameraImage, product: string, bundle: string, { explain }: Config): Inspection {
+export function inspectionOf(image: CameraImage, product: string, bundle: string, config: Config): Inspection {
   const inspectionId = inspectionIdOf(image.imageKey, product, bundle, image.capturedAt);
-  return { inspectionId, ...image, product, bundle, policy: explain, priority: 0 };
+  const region = config.cameras[image.camera]?.region;
+  return { inspectionId, ...image, product, bundle, policy: config.explain, priority: 0, ...(region && { region }) };
 }
 
 export type Enqueued = 'enqueued' | 'finished' | 'busy';

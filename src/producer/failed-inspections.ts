@@ -84,9 +84,10 @@ async function* unfinishedResults(store: ObjectStore): AsyncGenerator<Inspection
 }
 
 function inspectionOfResult(result: InspectionResult): Inspection {
-  const { inspectionId, imageKey, camera, product, bundle, capturedAt } = result;
+  const { inspectionId, imageKey, camera, product, bundle, capturedAt, region } = result;
   const { policy, priority } = result as Pick<Inspection, 'policy' | 'priority'>;
-  return inspectionSchema.parse({ inspectionId, imageKey, camera, product, bundle, capturedAt, policy, priority });
+  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
+  return inspectionSchema.parse({ ...identity, policy, priority, ...(region && { region }) });
 }
 
 function reasonsOf(result: InspectionResult): FailedInspection['reasons'] {

@@ -3,8 +3,9 @@ import { availableParallelism } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { policySchema } from './contracts.js';
+import { policySchema, regionSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
+import { regionMask } from './kernels/region-mask.js';
 import { namePattern } from './keys.js';
 
 const unitBytes: Record<string, number> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
@@ -57,11 +58,18 @@ const classifierSettings = z.strictObject({
 });
 export type ClassifierSettings = z.infer<typeof classifierSettings>;
 
+/** Side of the grid on which a region is tried out. */
+const trialSide = 256;
+
+const cameraRegion = regionSchema.refine((region) => regionMask(region, trialSide, trialSide).includes(1), {
+  message: 'Expected a region that leaves something to inspect',
+});
+
 export const picturesSchema = z.enum(['overlay', 'all']);
 
 export const configSchema = z.strictObject({
-  /** Which product each camera looks at. */
-  cameras: z.record(name, z.strictObject({ product: name })).default({}),
+  /** Which product each camera looks at, and which part of its images is inspected. */
+  cameras: z.record(name, z.strictObject({ product: name, region: cameraRegion.optional() })).default({}),
   products: z.record(name, z.strictObject({ classifier: classifierSettings })).default({}),
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),

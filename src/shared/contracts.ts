@@ -15,6 +15,15 @@ export type Policy = z.infer<typeof policySchema>;
 export type Verdict = z.infer<typeof verdictSchema>;
 const verdictSchema = z.enum(['good', 'anomalous']);
 
+/** Corners [x, y] as fractions of the upright image's width and height, so that they hold at any resolution. */
+const polygonSchema = z.array(z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)])).min(3);
+
+/** Which part of a camera's images is inspected: inside any polygon of `roi`, all of it without one, outside those of `ignore`. */
+export const regionSchema = z.strictObject({
+  roi: z.array(polygonSchema).default([]),
+  ignore: z.array(polygonSchema).default([]),
+});
+
 /** One image's pass through one bundle version: what the producer fixed, so that every run of it takes the same way. */
 export const inspectionSchema = z.strictObject({
   inspectionId: z.string().regex(/^i-\d{8}-[0-9a-f]{24}$/),
@@ -26,6 +35,8 @@ export const inspectionSchema = z.strictObject({
   /** BullMQ priority: 0 for live images, 10 for a backfill. */
   priority: z.number().int().min(0),
   capturedAt: instant,
+  /** Of the camera; without one the bundle's own holds. */
+  region: regionSchema.optional(),
 });
 export type Inspection = z.infer<typeof inspectionSchema>;
 
@@ -109,6 +120,7 @@ const resultHead = {
   bundle: inspectionSchema.shape.bundle,
   capturedAt: instant,
   finishedAt: instant,
+  region: inspectionSchema.shape.region,
 };
 
 /** result.json of an inspection that has a verdict. */

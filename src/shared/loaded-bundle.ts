@@ -1,14 +1,22 @@
-import { type Bundle, type PartName, partNames, readBundle } from './bundle.js';
+import {
+  assertNetwork,
+  type Bundle,
+  type PartName,
+  readBundle,
+  type Subspace,
+  type SubspacePartName,
+} from './bundle.js';
+import { formsOf, readParts, subspaceFormsOf } from './bundle-parts.js';
 import { shareFloats } from './compute.js';
-import { messageOf, PatchlineError } from './errors.js';
 import type { LogisticRegression } from './kernels/logistic-regression.js';
-import { featureNames } from './kernels/readable-features.js';
-import { sha256 } from './keys.js';
-import { featureChannels, networks, patchVectorLength, readNetwork } from './networks.js';
-import { type Dtype, expectArray, type NpyArray, readNpy } from './npy.js';
+import type { ModelInput } from './model-input.js';
+import { readNetwork } from './networks.js';
 import { readModel, writeModel } from './onnx/model.js';
 import { type SharedModel, shareModel } from './onnx/session-cache.js';
-import { composeScoreGraph, type Size } from './patchcore/score-graph.js';
+import type { Fusion, ImageScoring } from './patchcore/image-score.js';
+import type { Size } from './patchcore/patch-vectors.js';
+import type { ResidualModel } from './patchcore/residual-graph.js';
+import { composeScoreGraph } from './patchcore/score-graph.js';
 import type { ObjectStore } from './store/object-store.js';
 
 /** The good/defect classifier: a linear score of the embedding. */
@@ -38,25 +46,19 @@ export interface LoadedBundle {
   sources: Int32Array;
   /** (N, P) distances of each training image to a bank that has not seen it */
   heldOutDistances: Float32Array;
+  /** (N, P) likewise of residual distances, where the score is `fused` */
+  heldOutResiduals?: Float32Array;
   classifier: ClassifierHead;
   risk: RiskModel;
 }
 
 /** The part of a bundle that the threads need: small numbers, and arrays in shared memory that travel by reference. */
-export interface ScoringBundle {
+export interface ScoringBundle extends ImageScoring {
   model: SharedModel;
-  input: Size;
+  input: ModelInput;
   grid: Size;
-  dims: number;
-  /** (M, d) */
-  rows: Float32Array;
   /** (M) */
   spacing: Float32Array;
-  /** (P) */
-  positionMeans: Float32Array;
-  /** (P) */
-  positionScales: Float32Array;
-  topFraction: number;
   mapSigma: number;
   median: number;
   threshold: number;
@@ -70,16 +72,19 @@ export interface ScoringBundle {
  */
 export async function loadBundle(store: ObjectStore, product: string, version: string): Promise<LoadedBundle> {
   const bundle = await readBundle(store, product, version);
-  const network = await readNetworkOf(bundle);
-  const parts = await readParts(store, bundle);
+  assertNetwork(bundle);
+  const network = await readNetwork(bundle.network.kind);
+  const parts = await readParts(store, bundle.parts, formsOf(bundle));
   const floats = (name: PartName) => parts[name].data as Float32Array;
-  const scoring = composeScoring(bundle, network, floats);
+  const second = bundle.subspace && (await loadSubspace(store, bundle, bundle.subspace));
+  const scoring = composeScoring(bundle, network, floats, second);
   const { bias, weak } = bundle.classifier;
   return {
     bundle,
     scoring,
     sources: parts.sources.data as Int32Array,
     heldOutDistances: floats('held-out-distances'),
+    heldOutResiduals: second?.heldOutResiduals,
     classifier: { weights: shareFloats(floats('classifier-weights')), bias, weak },
     risk: riskModelOf(bundle, parts['risk-background'].data as Float64Array),
   };
@@ -96,83 +101,61 @@ function riskModelOf({ risk }: Bundle, background: Float64Array): RiskModel {
   return { model, background, usual };
 }
 
-function composeScoring(bundle: Bundle, network: Uint8Array, floats: (name: PartName) => Float32Array): ScoringBundle {
-  const { input, grid, dims, median, threshold, mapQuantile, settings } = bundle;
+function composeScoring(
+  bundle: Bundle,
+  network: Uint8Array,
+  floats: (name: PartName) => Float32Array,
+  second?: SecondTerm,
+): ScoringBundle {
+  const { score, input, grid, dims, median, threshold, mapQuantile, settings } = bundle;
   const bank = { rows: shareFloats(floats('bank')), spacing: shareFloats(floats('spacing')), dims };
-  const projection = { matrix: floats('projection-matrix'), bias: floats('projection-bias') };
-  const graph = composeScoreGraph(readModel(network).graph, input, projection, bank);
+  const graph = composeScoreGraph(readModel(network).graph, input, {
+    neighbourhood: bundle.neighbourhood,
+    projection: { matrix: floats('projection-matrix'), bias: floats('projection-bias') },
+    bank,
+    residual: second?.residual,
+  });
+  const position = { means: shareFloats(floats('position-means')), scales: shareFloats(floats('position-scales')) };
   return {
     model: shareModel(writeModel(graph)),
-    input,
-    grid,
+    ...{ score, input, grid, position, fusion: second?.fusion },
     ...bank,
-    positionMeans: shareFloats(floats('position-means')),
-    positionScales: shareFloats(floats('position-scales')),
     topFraction: settings.topFraction,
     mapSigma: settings.mapSigma,
-    median,
-    threshold,
-    mapQuantile,
+    ...{ median, threshold, mapQuantile },
   };
 }
 
-function readNetworkOf({ product, version, network }: Bundle): Promise<Uint8Array> {
-  const present = networks[network.kind];
-  if (present.sha256 !== network.sha256) {
-    throw new PatchlineError(
-      'BUNDLE_NETWORK_MISMATCH',
-      `Expected the network ${network.file} with sha256 ${network.sha256} for bundle ${version} of product ${product} but ` +
-        `this release has ${present.file} with ${present.sha256}: fit the product anew`,
-    );
-  }
-  return readNetwork(network.kind);
+interface SecondTerm {
+  residual: ResidualModel;
+  fusion: Fusion;
+  heldOutResiduals: Float32Array;
 }
 
-async function readParts(store: ObjectStore, bundle: Bundle): Promise<Record<PartName, NpyArray>> {
-  const forms = formsOf(bundle);
-  const entries = partNames.map(async (name) => [name, await readPart(store, bundle, name, forms[name])]);
-  return Object.fromEntries(await Promise.all(entries));
-}
-
-type Form = [dtype: Dtype, ...shape: number[]];
-
-function formsOf({ images, patches, rows, dims, risk }: Bundle): Record<PartName, Form> {
-  const positions = patches / images;
+async function loadSubspace(store: ObjectStore, bundle: Bundle, subspace: Subspace): Promise<SecondTerm> {
+  const parts = await readParts(store, subspace.parts, subspaceFormsOf(bundle, subspace));
+  const floats = (name: SubspacePartName) => parts[name].data as Float32Array;
+  const { distanceScores, residualScores } = subspace;
   return {
-    'projection-matrix': ['float32', patchVectorLength, dims],
-    'projection-bias': ['float32', dims],
-    bank: ['float32', rows, dims],
-    spacing: ['float32', rows],
-    sources: ['int32', rows],
-    'position-means': ['float32', positions],
-    'position-scales': ['float32', positions],
-    'held-out-distances': ['float32', images, positions],
-    'classifier-weights': ['float32', featureChannels],
-    'risk-background': ['float64', risk.background, featureNames.length],
+    residual: {
+      matrix: floats('subspace-matrix'),
+      offset: floats('subspace-offset'),
+      components: parts['subspace-components'].data as Int8Array,
+      scales: floats('subspace-scales'),
+      shrinkage: floats('subspace-shrinkage'),
+      means: floats('residual-means'),
+      whitening: floats('residual-whitening'),
+    },
+    fusion: {
+      position: {
+        means: shareFloats(floats('residual-position-means')),
+        scales: shareFloats(floats('residual-position-scales')),
+      },
+      distanceScores,
+      residualScores,
+    },
+    heldOutResiduals: floats('held-out-residuals'),
   };
-}
-
-async function readPart(store: ObjectStore, { parts }: Bundle, name: PartName, [dtype, ...shape]: Form) {
-  const { key, sha256: expected } = parts[name];
-  const damaged = (fault: string, cause?: unknown) =>
-    new PatchlineError('BUNDLE_DAMAGED', `Expected the part ${name} of a bundle in ${key} but ${fault}`, { cause });
-  const bytes = await store.get(key).catch((error: unknown) => {
-    const isMissing = error instanceof PatchlineError && error.code === 'OBJECT_NOT_FOUND';
-    throw isMissing ? damaged('there is no such object', error) : error;
-  });
-  const received = sha256(bytes);
-  if (received !== expected) throw damaged(`its sha256 is ${received}, not ${expected}`);
-  let array: NpyArray;
-  try {
-    array = expectArray(readNpy(bytes, name), name, dtype, shape);
-  } catch (error) {
-    throw damaged(messageOf(error), error);
-  }
-  const { data } = array;
-  if ((data instanceof Float32Array || data instanceof Float64Array) && !data.every(Number.isFinite)) {
-    throw damaged('some of its values are not finite');
-  }
-  return array;
 }
 
 export interface BundleCache {

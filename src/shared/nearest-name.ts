@@ -20,7 +20,7 @@ function editDistance(a: string, b: string): number {
   return row[b.length]!;
 }
 
-/** What an error says of an unknown name: which was probably meant, and which there are. */
+/** What an error adds to an unknown name: which was probably meant; nothing where none comes near. */
 export function suggestionFor(word: string, names: readonly string[]): string {
   const nearest = nearestName(word, names);
   return nearest === undefined ? '' : ` (did you mean ${nearest}?)`;

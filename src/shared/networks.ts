@@ -23,11 +23,26 @@ export type NetworkKind = 'int8' | 'float';
 
 /** Height and width of a network's input are multiples of this. */
 export const networkStride = 32;
-/** Channels of the two levels that patch vectors are made of, and of `features` and `embedding`. */
-export const levelChannels = { stride16: 120, stride32: 208 } as const;
 export const featureChannels = 1280;
-/** Length of a raw patch vector: both levels joined. */
-export const patchVectorLength = levelChannels.stride16 + levelChannels.stride32;
+/** The layers that patch vectors are made of: their channels, and how many pixels of the input one position covers. */
+export const layers = {
+  stride8: { channels: 48, stride: 8 },
+  'block10.out': { channels: 88, stride: 16 },
+  stride16: { channels: 120, stride: 16 },
+  'block15.project': { channels: 208, stride: 32 },
+  stride32: { channels: 208, stride: 32 },
+} as const;
+export type LayerName = keyof typeof layers;
+export const layerNames = Object.keys(layers) as LayerName[];
+
+/** Length of the vectors that these layers make when they are joined. */
+export const vectorLength = (names: readonly LayerName[]): number =>
+  names.reduce((sum, name) => sum + layers[name].channels, 0);
+
+/** The layers of the memory bank. */
+export const bankLayers = ['stride16', 'stride32'] as const satisfies readonly LayerName[];
+/** Length of a raw patch vector: both layers of the bank joined. */
+export const patchVectorLength = vectorLength(bankLayers);
 
 const modelsFolder = new URL('../../models/', import.meta.url);
 

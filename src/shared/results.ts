@@ -51,12 +51,12 @@ export async function leaveFailed(
   reason: string,
 ): Promise<boolean> {
   if (await hasResult(store, inspection.inspectionId)) return false;
-  const { inspectionId, imageKey, camera, product, bundle, capturedAt, policy, priority } = inspection;
+  const { inspectionId, imageKey, camera, product, bundle, capturedAt, policy, priority, region } = inspection;
   const error = { ...parseFailure(reason), stage };
   const event = eventOf(inspection, { status: 'failed', error });
   await publish(queues, 'results', event);
   if (stage === 'score') await publish(queues, 'verdicts', event);
-  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
+  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt, ...(region && { region }) };
   const finishedAt = new Date().toISOString();
   const result: FailedResult = { schema: 1, ...identity, finishedAt, status: 'failed', error, policy, priority };
   return await store.putIfAbsent(resultKey(inspectionId), jsonBytes(failedResultSchema.parse(result)), {

@@ -3,10 +3,10 @@ import type { Classification, ExplainingData, GradcamResult } from '../shared/co
 import { gradcamKey } from '../shared/keys.js';
 import type { ClassifierHead, LoadedBundle } from '../shared/loaded-bundle.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import type { UserClassifier } from '../shared/user-classifier.js';
 import type { GradcamInput, GradcamOutput } from './gradcam-thread.js';
 import type { OwnClassifierInput, OwnClassifierOutput } from './own-classifier-thread.js';
 import { owned, readWork } from './read-work.js';
+import type { UserClassifier } from './user-classifier.js';
 
 /** What runs the classifiers. */
 export interface ClassifierContext {

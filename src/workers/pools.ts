@@ -6,7 +6,6 @@ import type { Logger } from '../shared/logger.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
 import { publish, type Queues } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
-import type { UserClassifier } from '../shared/user-classifier.js';
 import { addFinalize, addFlow } from './add-finalize.js';
 import { childOutcomes } from './child-outcomes.js';
 import { features } from './features.js';
@@ -16,6 +15,7 @@ import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
 import { shap } from './shap.js';
 import { storePictures } from './store-pictures.js';
+import type { UserClassifier } from './user-classifier.js';
 
 export interface PoolOptions {
   store: ObjectStore;

@@ -23,7 +23,7 @@ export async function score(inspection: Inspection, context: ScoreContext): Prom
   const { store, scorer } = context;
   const { inspectionId } = inspection;
   const bundle = await context.loadBundle(inspection.product, inspection.bundle);
-  const image = await scorer.score(await readImage(store, inspection.imageKey), bundle);
+  const image = await scorer.score(await readImage(store, inspection.imageKey), bundle, inspection.region);
   const data: ScoredInspection = { ...inspection, scored: image.scored };
   const { verdict } = image.scored;
   const event = eventOf(inspection, { scored: image.scored });

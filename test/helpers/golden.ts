@@ -16,7 +16,7 @@ interface FileEntry {
 interface CaseFile {
   atol: number;
   rtol: number;
-  inputs: Record<string, FileEntry> & { net?: { path: string; sha256: string } };
+  inputs: Record<string, FileEntry> & Partial<Record<'net' | 'model', { path: string; sha256: string }>>;
   params?: Record<string, number>;
   outputs: Record<string, FileEntry>;
 }
@@ -73,7 +73,7 @@ export function goldenCase(kernel: string, name: string): GoldenCase {
     uint8: (input) => expectArray(load(description.inputs, input), input, 'uint8'),
     int64: (input) => expectArray(load(description.inputs, input), input, 'int64'),
     network() {
-      const { path, sha256 } = description.inputs.net!;
+      const { path, sha256 } = (description.inputs.net ?? description.inputs.model)!;
       const file = fileURLToPath(new URL(path, root));
       expect(createHash('sha256').update(readFileSync(file)).digest('hex'), path).toBe(sha256);
       return file;

@@ -42,12 +42,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
         ' ',
       ),
     );
-    const later =
-      /accurate|classic|fused|top3|reweighted|backfill|\bserve\b|\bwatch|attribute|fit-table|rollback|\bdiff\b|review|similar|history|\bdrift\b|--tiles|--add|--base|--cost|dashboard/i;
+    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -65,8 +64,8 @@ const usage: [args: string, says: string | RegExp][] = [
   ['worker bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['worker score bogus', /Allowed choices are score, gradcam, features, shap, finalize/],
   ['fit DIR --product kol --bogus', "unknown option '--bogus'"],
-  ['fit DIR --product kol --profile accurate', /'accurate' is invalid\. Allowed choices are fast\./],
-  ['fit DIR --product kol --score fused', /Allowed choices are position/],
+  ['fit DIR --product kol --profile thorough', /'thorough' is invalid\. Allowed choices are fast, accurate, classic\./],
+  ['fit DIR --product kol --score mean', /Allowed choices are fused, position, top3, max, reweighted\./],
   ['fit DIR --product kol --network float16', /Allowed choices are auto, int8, float/],
   ['fit DIR', /Expected a name .* for --product but received nothing/],
   ['fit DIR --product Kol', /Expected a name .* for --product but received "Kol"/],
@@ -78,6 +77,17 @@ const usage: [args: string, says: string | RegExp][] = [
   ['fit DIR --product kol --seed -1', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 1.5', /Expected a whole number of at least 0/],
   ['fit DIR --product kol --seed 99999999999999999999', /Expected a whole number/],
+  ['fit DIR --product kol --false-alarms 0', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms 0.5', /Expected a share of good images between 0 and 0\.5/],
+  ['fit DIR --product kol --false-alarms few', /Expected a share of good images/],
+  ['fit DIR --product kol --cost-miss 20', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-alarm 1', /Expected --cost-miss and --cost-alarm together/],
+  ['fit DIR --product kol --cost-miss 0 --cost-alarm 1', /Expected a number above 0/],
+  ['fit DIR --product kol --cost-miss 2 --cost-alarm 1 --false-alarms 0.01', /Expected either --false-alarms or/],
+  ['fit --camera line-1 --cost-miss 20 --cost-alarm 1', /Expected --cost-miss with a folder/],
+  ['bundles threshold kol', "required option '--severity <number>' not specified"],
+  ['bundles threshold kol --severity 0', /Expected a number above 0/],
+  ['bundles threshold kol --severity -5', /Expected a number above 0/],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],
@@ -116,6 +126,13 @@ const usage: [args: string, says: string | RegExp][] = [
   [`explain ${net} --method gradient --output logit --out o.npy`, /received logit \(did you mean logits\?\)/],
   [`explain ${net} --method gradient --output features --out o.npy`, /received features \[1, 16, 8, 8\]/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
+  [
+    'attribute --model m.onnx --data x.npy --out d --method lime',
+    /Allowed choices are auto, exact, tree, kernel, linear/,
+  ],
+  ['attribute --model m.onnx --data x.npy --out d --target -1', /Expected a whole number of at least 0/],
+  ['attribute --model m.onnx --data x.npy --out d --explain-output logit', /Allowed choices are margin, probability/],
   ['inspect part.jpg --product kol --pictures some', /Allowed choices are overlay, all/],
   ['ingest DIR', "required option '--camera <name>' not specified"],
   ['ingest DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
@@ -166,7 +183,10 @@ const failures: [args: string, code: string, says: string][] = [
   ['evaluate DIR --product kol', 'BUNDLE_NOT_FOUND', 'product kol'],
   ['bundles show kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['bundles activate kol v9', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
+  ['bundles threshold kol --severity 120', 'BUNDLE_NOT_FOUND', 'product kol: run "patchline fit"'],
+  ['bundles threshold kol v9 --severity 120', 'BUNDLE_NOT_FOUND', 'bundle v9 of product kol'],
   ['fit /nowhere --product kol', 'DATASET_INVALID', '/nowhere'],
+  ['attribute --model /nowhere.onnx --data x.npy --out d', 'MODEL_DAMAGED', '/nowhere.onnx'],
   ['fit --camera line-1', 'CAMERA_UNKNOWN', 'camera line-1'],
   ['fit --camera line-1 --product kol', 'TOO_FEW_IMAGES', ''],
   ['ingest /nowhere --camera line-1', 'IMAGE_NOT_FOUND', '/nowhere'],
@@ -263,6 +283,22 @@ describe('as a process', () => {
     expect((await bundles('show', 'plate')).stdout).toBe('Product plate, bundle v2\n');
     expect((await bundles('show', 'plate', 'v1')).stdout).toMatch(/^Product plate, bundle v1, .*\n\nWhat it saw\n/);
     expect((await bundles('activate', 'plate', 'v1')).stdout).toBe('plate: v1 is active\n');
+  });
+
+  test('a threshold set by hand says what it would have done', async () => {
+    const first = (await getJson(store, bundleKey('plate', 'v1'))) as Bundle;
+    const { code, stdout } = await bundles('threshold', 'plate', 'v1', '--severity', '120', '--no-activate', '--json');
+    const change = JSON.parse(stdout);
+    const version = expect.stringMatching(/^v\d+$/);
+    expect({ code, change }).toMatchObject({ code: 0, change: { version, base: 'v1', severity: 120, active: false } });
+    expect(change.before.threshold).toBe(first.threshold);
+    expect(change.after.threshold).toBeCloseTo(first.median + 1.2 * (first.threshold - first.median), 9);
+    expect(change.after.falseAlarms.count).toBeLessThanOrEqual(change.before.falseAlarms.count);
+    const said = await bundles('threshold', 'plate', 'v1', '--severity', '1');
+    expect(said.stdout).toMatch(/^plate: v\d+ is active; it is v1 with its threshold at severity 1\nthreshold +\d/);
+    expect(said.stdout).toMatch(/of 20 held-out good images flagged: \d+, .* % \(95 %: .*\) -> \d+, /);
+    expect((await bundles('show', 'plate')).stdout).toContain('That is severity 1 of v1, set by hand');
+    expect((await bundles('activate', 'plate', 'v1')).code).toBe(0);
   });
 
   test('status shows store, queues and products', async () => {

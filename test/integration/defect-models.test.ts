@@ -33,6 +33,7 @@ async function fitPlates(options: Partial<FitOptions> = {}): Promise<Bundle> {
     product: 'plate',
     seed: 0,
     network: 'int8',
+    score: 'position',
     activate: false,
     logger: pino({ level: 'silent' }),
   } as const;
@@ -90,7 +91,7 @@ describe('labelled defects', () => {
     expect(bundle.classifier.auroc).toBeGreaterThan(0.9);
     expect(bundle.risk.auroc).toBeGreaterThan(0.9);
     expect(bundle).toMatchObject({ images: trainImages, rows: trainImages * 12 * 18 });
-    expect(codesOf(bundle)).toEqual(['FEW_DEFECT_IMAGES']);
+    expect(codesOf(bundle)).toEqual(['FEW_TRAINING_IMAGES', 'FEW_DEFECT_IMAGES']);
     const card = new TextDecoder().decode(await store.get(bundleCardKey('plate', 'v1')));
     expect(card).toContain(`From ${labelledDefects} labelled images of defects`);
     expect(card).toContain(`Classifier of the whole image: AUROC ${bundle.classifier.auroc.toFixed(3)}`);
@@ -109,7 +110,7 @@ describe('labelled defects', () => {
     expect(without.parts['classifier-weights'].sha256).not.toBe(bundle.parts['classifier-weights'].sha256);
     expect(without.classifier).toMatchObject({ defects: 'synthetic', count: 120 });
     expect(without.risk.auroc).toBeGreaterThan(0.7);
-    expect(codesOf(without)).toEqual([]);
+    expect(codesOf(without)).toEqual(['FEW_TRAINING_IMAGES']);
   });
 
   test('give the same bytes with one thread', async () => {
@@ -129,9 +130,9 @@ describe('labelled defects', () => {
     ];
     const few = await fitPlates({ defects });
     expect(few.classifier.defects).toBe('synthetic');
-    expect(codesOf(few)).toEqual(['DEFECT_IMAGES_SKIPPED', 'FEW_DEFECT_IMAGES']);
-    expect(few.warnings[0]!.message).toMatch(/1 labelled .* broken\.jpg \(IMAGE_UNREADABLE/);
-    expect(few.warnings[1]!.message).toMatch(/^4 labelled .* made up; give at least 5$/);
+    expect(codesOf(few)).toEqual(['FEW_TRAINING_IMAGES', 'DEFECT_IMAGES_SKIPPED', 'FEW_DEFECT_IMAGES']);
+    expect(few.warnings[1]!.message).toMatch(/1 labelled .* broken\.jpg \(IMAGE_UNREADABLE/);
+    expect(few.warnings[2]!.message).toMatch(/^4 labelled .* made up; give at least 5$/);
   });
 
   test('are found in train/, in a folder and in a store', async () => {

@@ -560,6 +560,17 @@ describe('what cannot be explained is said clearly', () => {
     expect(await failure(...args, '--method', 'cam')).toMatchObject({ exit: 1, code: 'CLASSIFIER_NOT_SUPPORTED' });
   });
 
+  test('scores that are no numbers', async () => {
+    const model = await saveModel((graph) => {
+      graph.output('logits', graph.add('Log', [graph.input('input', 'float32', [1, 3])]));
+    });
+    expect(await ask('--model', model, '--input', await vector([-1, 1, 2]))).toMatchObject({
+      exit: 1,
+      code: 'VALUES_NOT_FINITE',
+      message: 'Expected class scores but received NaN for sample 0',
+    });
+  });
+
   test('a derivative that is not finite', async () => {
     const model = await saveModel((graph) => {
       graph.output('logits', graph.add('Sqrt', [graph.input('input', 'float32', [1, 3])]));

@@ -5,8 +5,9 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { extractDefects } from '../../src/fit/defect-images.js';
 import { type DefectSamples, defectSamples } from '../../src/fit/defect-samples.js';
 import { buildBanks, foldsOf, noFold } from '../../src/fit/memory-banks.js';
-import { createPatchExtractor, extractFeatures, projectFeatures } from '../../src/fit/patch-features.js';
+import { extractFeatures } from '../../src/fit/patch-features.js';
 import { fitProjection } from '../../src/fit/projection.js';
+import { createProjector } from '../../src/fit/projector.js';
 import { readHeaders } from '../../src/fit/readable-images.js';
 import { learnRisk } from '../../src/fit/risk-model.js';
 import { directoryImages } from '../../src/fit/training-images.js';
@@ -14,7 +15,8 @@ import { writeSimulatedDataset } from '../../src/producer/simulated-camera.js';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { predictProbability } from '../../src/shared/kernels/logistic-regression.js';
 import { mean } from '../../src/shared/kernels/quantile.js';
-import { gridOf } from '../../src/shared/patchcore/score-graph.js';
+import { bankLayers } from '../../src/shared/networks.js';
+import { gridOf } from '../../src/shared/patchcore/patch-vectors.js';
 
 const [known, unseen, dims, seed] = [40, 20, 32, 0];
 const input = { height: 192, width: 256 };
@@ -37,27 +39,35 @@ afterAll(async () => {
 /** Samples of 40 good plates and made-up defects on them, then 20 good plates that no bank has seen. */
 async function simulate() {
   const extraction = { compute, input, maxImageBytes: 1e7 };
-  const extractor = await createPatchExtractor('int8', extraction);
+  const form = { layers: bankLayers, neighbourhood: 'inside' } as const;
   const { images } = await readHeaders(await directoryImages(folder), () => {});
-  const [good, others] = [images.slice(0, known), images.slice(known)];
-  const training = await extractFeatures(good, extractor, extraction, () => {});
-  const fresh = await extractFeatures(others, extractor, extraction, () => {});
+  const extract = (some: typeof images) => extractFeatures(some, 'int8', form, extraction, () => {});
+  const training = await extract(images.slice(0, known));
+  const fresh = await extract(images.slice(known));
   const foldOf = foldsOf(known, 5, seed);
   const count = () => () => {};
-  const defects = await extractDefects([], { ...training, extractor, concurrency: 4, foldOf, seed, count });
 
-  const projection = fitProjection(training.moments, dims);
-  const project = (raw: Float32Array[]) => projectFeatures(raw, projection, patches, compute);
-  const freshOnes = { ...defects, ...fresh, madeOn: fresh.raw.map(() => -1) };
-  const projected = await project(training.raw);
-  const measured = await project([...defects.raw, ...fresh.raw]);
+  const weighted = bankLayers.map((name) => [name, 1] as const);
+  const projection = fitProjection(training.moments, weighted, dims);
+  const projector = await createProjector('int8', { ...form, projection }, extraction);
+  const pixels = new Map(training.pixels.entries());
+  const defects = await extractDefects([], { ...extraction, projector, pixels, concurrency: 4, foldOf, seed, count });
+  const { projected } = await projector.project(training.pixels, count());
+  const { projected: ofFresh } = await projector.project(fresh.pixels, count());
+  const length = patches * dims;
+  const freshOnes = { ...defects, ...fresh, madeOn: fresh.images.map(() => -1) };
+  const measured = [
+    ...defects.projected,
+    ...fresh.images.map((_, image) => ofFresh.subarray(image * length, (image + 1) * length)),
+  ];
   /** With the banks that measure good plates and defects. */
   return async (bankOf: number[]): Promise<{ samples: DefectSamples; unseenFeatures: Float64Array }> => {
     const data = { projected, others: measured, patches, dims, foldOf: [...bankOf, ...Array(unseen).fill(noFold)] };
-    const { distances } = await buildBanks(data, { rows: 3000, folds: 5, seed, compute, onBuilt() {} });
+    const options = { bankRows: () => 3000, spacing: true, reweighted: false, folds: 5, seed, compute, onChosen() {} };
+    const { distances } = await buildBanks(data, options);
     const ofSamples = distances.slice(0, bankOf.length * patches);
     const ofUnseen = distances.slice(bankOf.length * patches);
-    const nothing = { raw: [], embeddings: [], appearances: [] };
+    const nothing = { embeddings: [], appearances: [] };
     return {
       samples: defectSamples(training, defects, ofSamples),
       unseenFeatures: defectSamples(nothing, freshOnes, ofUnseen).features,

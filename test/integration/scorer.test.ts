@@ -1,14 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { decodeFloat16 } from '../../src/shared/float16.js';
+import { upsampleMap } from '../../src/shared/kernels/anomaly-map.js';
+import { reweightedScore } from '../../src/shared/kernels/image-score.js';
 import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
+import { createSession } from '../../src/shared/onnx/session.js';
 import { createScorer, type Scorer } from '../../src/shared/patchcore/scorer.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { expectClose } from '../helpers/arrays.js';
-import { madeUp, madeUpArrays, writeMadeUpBundle } from '../helpers/bundle.js';
+import {
+  type MadeUpChanges,
+  madeUp,
+  madeUpArrays,
+  madeUpFusedDraft,
+  madeUpSubspaceArrays,
+  writeMadeUpBundle,
+} from '../helpers/bundle.js';
 import { platePng, plateSize } from '../helpers/plates.js';
 import { regionBox } from '../helpers/regions.js';
 
@@ -22,6 +33,7 @@ const maxLoadedBundles = 2;
 let folder: string;
 let compute: Compute;
 let scorer: Scorer;
+let load: (changes?: MadeUpChanges) => Promise<LoadedBundle>;
 let plain: LoadedBundle;
 /** Everything is anomalous, no map reaches the quantile, and one patch alone exceeds what is usual. */
 let strict: LoadedBundle;
@@ -31,8 +43,7 @@ let tall: LoadedBundle;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'patchline-scorer-'));
   const store = await openStore(folder);
-  const load = async (draft: Parameters<typeof writeMadeUpBundle>[1] = {}) =>
-    loadBundle(store, 'plate', (await writeMadeUpBundle(store, draft)).version);
+  load = async (changes) => loadBundle(store, 'plate', (await writeMadeUpBundle(store, changes)).version);
   plain = await load();
   const means = new Float32Array(positions).fill(4).fill(-10, 14, 15);
   strict = await load({
@@ -72,6 +83,46 @@ test('verdict and severity follow from median and threshold', async () => {
   expect(first).toMatchObject({ threshold: 2, verdict: anomalyScore >= 2 ? 'anomalous' : 'good' });
   expect(first.severity).toBeCloseTo(100 * (anomalyScore - 1), 6);
   expect(second).toMatchObject({ threshold: -50, verdict: 'anomalous' });
+});
+
+/** What the graph of a bundle says of an image. */
+async function runGraph({ scoring }: LoadedBundle, pixels: Uint8Array): Promise<Record<string, Float32Array>> {
+  const session = await createSession(scoring.model.bytes.slice());
+  const { height, width } = scoring.input;
+  const results = await session.run({ pixels: new Tensor('uint8', pixels, [height, width, 3]) });
+  return Object.fromEntries(Object.entries(results).map(([name, { data }]) => [name, data as Float32Array]));
+}
+
+const largestZ = (values: Float32Array, means: Float32Array, scales: Float32Array) =>
+  Math.max(...values.map((value, p) => (value - means[p]!) / scales[p]!)); // 3 % of 24 patches are one
+
+test('fused joins distances and residual distances, each by what is usual of it', async () => {
+  const fused = await load({ draft: madeUpFusedDraft, subspaceArrays: madeUpSubspaceArrays() });
+  const { scored, pixels } = await scorer.score(await platePng(1), fused);
+  const { distances, residualDistances } = await runGraph(fused, pixels);
+  const subspace = madeUpSubspaceArrays();
+  const ofSubspace = (name: keyof typeof subspace) => subspace[name].data as Float32Array;
+  const ofDistances = (largestZ(distances!, floats('position-means'), floats('position-scales')) - 50) / 20;
+  const usual = [ofSubspace('residual-position-means'), ofSubspace('residual-position-scales')] as const;
+  const ofResiduals = (largestZ(residualDistances!, ...usual) - 1) / 0.5;
+  expect(Math.min(ofDistances, ofResiduals)).toBeGreaterThan(0);
+  expectClose([scored.anomalyScore], [Math.hypot(ofDistances, ofResiduals)], { rtol: 1e-4 });
+  const { scored: again } = await scorer.score(await platePng(1), plain);
+  expect(scored.nearestNormal.box).toEqual(again.nearestNormal.box);
+});
+
+test('a plain score goes by plain distances, and so does its map', async () => {
+  const bytes = await platePng(1);
+  for (const score of ['max', 'top3', 'reweighted'] as const) {
+    const bundle = await load({ draft: { score } });
+    const { scored, pixels, anomalyMap } = await scorer.score(bytes, bundle);
+    const { distances, projected } = await runGraph(bundle, pixels);
+    expectClose(anomalyMap, upsampleMap(distances!, 4, 6, 64, 96, 4), { atol: 1e-4 }, `map of ${score}`);
+    const largest = Math.max(...distances!);
+    const patch = projected!.slice(dims * distances!.indexOf(largest), dims * (distances!.indexOf(largest) + 1));
+    const expected = score === 'reweighted' ? reweightedScore(patch, floats('bank'), dims, 9).score : largest;
+    expectClose([scored.anomalyScore], [expected], { rtol: 1e-6 }, score);
+  }
 });
 
 test('a peak below the quantile is boxed at half its height', async () => {

@@ -1,11 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { BundleDraft } from '../../src/fit/bundle-writer.js';
+import { activateBundle, activeVersion } from '../../src/shared/active-bundle.js';
 import {
-  activateBundle,
-  activeVersion,
   type Bundle,
   bundleCardKey,
   bundleKey,
@@ -14,15 +13,21 @@ import {
   listProducts,
   partNames,
   readBundle,
+  type SubspacePartName,
+  subspacePartNames,
   trainingPictureKey,
 } from '../../src/shared/bundle.js';
+import { createCompute } from '../../src/shared/compute.js';
+import type { Scored } from '../../src/shared/contracts.js';
 import { createBundleCache, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { networks } from '../../src/shared/networks.js';
 import { writeNpy } from '../../src/shared/npy.js';
+import { createScorer } from '../../src/shared/patchcore/scorer.js';
 import { getJson, type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { expectClose } from '../helpers/arrays.js';
-import { madeUpArrays, writeMadeUpBundle } from '../helpers/bundle.js';
+import { madeUpArrays, madeUpFusedDraft, madeUpSubspaceArrays, writeMadeUpBundle } from '../helpers/bundle.js';
+import { platePng } from '../helpers/plates.js';
 
 let root: string;
 let store: ObjectStore;
@@ -54,8 +59,8 @@ test('a bundle is loaded as it was written', async () => {
   expect(loaded.bundle).toEqual(bundle);
   expectClose(loaded.scoring.rows, arrays.bank.data as Float32Array);
   expectClose(loaded.scoring.spacing, arrays.spacing.data as Float32Array);
-  expectClose(loaded.scoring.positionMeans, arrays['position-means'].data as Float32Array);
-  expectClose(loaded.scoring.positionScales, arrays['position-scales'].data as Float32Array);
+  expectClose(loaded.scoring.position.means, arrays['position-means'].data as Float32Array);
+  expectClose(loaded.scoring.position.scales, arrays['position-scales'].data as Float32Array);
   expectClose(loaded.sources, arrays.sources.data as Int32Array);
   expectClose(loaded.heldOutDistances, arrays['held-out-distances'].data as Float32Array);
   expectClose(loaded.classifier.weights, arrays['classifier-weights'].data as Float32Array);
@@ -156,6 +161,121 @@ describe('a damaged bundle is refused', () => {
     const { bank: _, ...others } = bundle.parts;
     await putJson(store, bundleKey('plate', 'v1'), { ...bundle, parts: others });
     expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bank'));
+  });
+});
+
+describe('the second term', () => {
+  let fused: Bundle;
+  const arrays = madeUpSubspaceArrays();
+  const writeFused = (changed: Partial<typeof arrays> = {}) =>
+    writeMadeUpBundle(store, { draft: madeUpFusedDraft, subspaceArrays: { ...arrays, ...changed } });
+  const partOf = (name: SubspacePartName) => fused.subspace!.parts[name];
+  const loadFused = () => loadBundle(store, 'plate', fused.version);
+  beforeEach(async () => {
+    fused = await writeFused();
+  });
+
+  test('is loaded as it was written', async () => {
+    const { bundle: read, scoring, heldOutResiduals } = await loadFused();
+    expect(read).toEqual(fused);
+    const floats = (name: SubspacePartName) => arrays[name].data as Float32Array;
+    const { position, distanceScores, residualScores } = scoring.fusion!;
+    expectClose(position.means, floats('residual-position-means'));
+    expectClose(position.scales, floats('residual-position-scales'));
+    expect([distanceScores, residualScores]).toEqual([
+      { median: 50, spread: 20 },
+      { median: 1, spread: 0.5 },
+    ]);
+    expectClose(heldOutResiduals!, floats('held-out-residuals'));
+    expect(position.means.buffer).toBeInstanceOf(SharedArrayBuffer);
+  });
+
+  test.each(subspacePartNames)('%s missing, cut short or with one bit turned is refused', async (name) => {
+    const { key } = partOf(name);
+    const bytes = await store.get(key);
+    await store.delete(key);
+    expect(await refusal(loadFused())).toEqual(failure('BUNDLE_DAMAGED', name, key, 'no such object'));
+    await store.put(key, bytes.subarray(0, bytes.length - 4));
+    expect(await refusal(loadFused())).toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+    const turned = Uint8Array.from(bytes);
+    turned[turned.length - 1]! ^= 1;
+    await store.put(key, turned);
+    expect(await refusal(loadFused())).toEqual(failure('BUNDLE_DAMAGED', name, key, 'sha256'));
+  });
+
+  test.each(subspacePartNames)('%s of another shape is refused, whatever the sha256', async (name) => {
+    const { dtype, shape, data } = arrays[name];
+    const longer = { dtype, shape: [...shape, 1], data } as (typeof arrays)[typeof name];
+    const { version } = await writeFused({ [name]: longer });
+    expect(await refusal(loadBundle(store, 'plate', version))).toEqual(failure('BUNDLE_DAMAGED', name, 'shape'));
+  });
+
+  test.each(subspacePartNames.filter((name) => name !== 'subspace-components'))(
+    'a value of %s that is no number is refused',
+    async (name) => {
+      const array = madeUpSubspaceArrays()[name];
+      array.data[2] = Number.NaN;
+      const { version } = await writeFused({ [name]: array });
+      expect(await refusal(loadBundle(store, 'plate', version))).toEqual(failure('BUNDLE_DAMAGED', name, 'not finite'));
+    },
+  );
+
+  test('is there with the score fused, and with no other', async () => {
+    const key = bundleKey('plate', fused.version);
+    for (const wrong of [
+      { ...fused, subspace: undefined },
+      { ...fused, score: 'position' },
+    ]) {
+      await putJson(store, key, wrong);
+      expect(await refusal(loadFused())).toEqual(failure('BUNDLE_DAMAGED', 'bundle.json', 'subspace'));
+    }
+  });
+
+  test('written again gives the same bytes', async () => {
+    const again = await writeFused();
+    for (const name of subspacePartNames) expect(again.subspace!.parts[name].sha256).toBe(partOf(name).sha256);
+  });
+});
+
+describe('a bundle of schema 1', () => {
+  const folder = 'test/fixtures/bundle-schema-1';
+  beforeEach(async () => {
+    for (const name of await readdir(join(folder, 'v1'))) {
+      await store.put(`bundles/plate/v1/${name}`, await readFile(join(folder, 'v1', name)));
+    }
+  });
+
+  test('is read as one of profile fast and score position', async () => {
+    const old = await readBundle(store, 'plate', 'v1');
+    expect(old).toEqual({ ...bundle, createdAt: old.createdAt });
+    expect(old).toMatchObject({ schema: 2, layers: ['stride16', 'stride32'], neighbourhood: 'inside' });
+  });
+
+  test('scores an image as it always did', async () => {
+    const compute = createCompute({ threads: 1 });
+    const scorer = createScorer(compute, { limits: { maxImageBytes: 1e6 }, maxLoadedBundles: 1 });
+    const { scored } = await scorer.score(await platePng(1), await load());
+    await compute.close();
+    const expected: Scored = JSON.parse(await readFile(join(folder, 'scored.json'), 'utf8'));
+    expectClose([scored.anomalyScore, scored.severity], [expected.anomalyScore, expected.severity], { rtol: 1e-3 });
+    expect(scored).toMatchObject({
+      verdict: expected.verdict,
+      threshold: expected.threshold,
+      location: expected.location,
+      nearestNormal: { ...expected.nearestNormal, distance: expect.closeTo(expected.nearestNormal.distance, 2) },
+    });
+  });
+
+  test('is refused where it lacks a field, or claims what there was not yet', async () => {
+    const json = JSON.parse(await readFile(join(folder, 'v1', 'bundle.json'), 'utf8'));
+    for (const wrong of [
+      { ...json, dims: undefined },
+      { ...json, profile: 'accurate' },
+      { ...json, schema: 3 },
+    ]) {
+      await putJson(store, bundleKey('plate', 'v1'), wrong);
+      expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bundle.json'));
+    }
   });
 });
 

@@ -110,3 +110,16 @@ test('a name is given once and dims must fit the values', () => {
   expect(() => graph.input('x', 'float32', [1])).toThrow(/"x" is taken/);
   expect(() => graph.constant(Float32Array.of(1, 2, 3), [2, 2])).toThrow(/Expected 4 values/);
 });
+
+test('an input with fixed dims takes no others', async () => {
+  const graph = createGraphBuilder();
+  graph.output('y', graph.add('Relu', [graph.input('x', 'float32', ['batch', 2])]));
+  const fixed = createGraphBuilder({ base: graph.build() });
+  fixed.fixDims('x', [3, 2]);
+  fixed.output('y');
+  const session = await createSession(writeModel(fixed.build()));
+  const run = (rows: number) => session.run({ x: new Tensor('float32', new Float32Array(2 * rows), [rows, 2]) });
+  expect((await run(3)).y!.dims).toEqual([3, 2]);
+  await expect(run(4)).rejects.toThrow('invalid dimensions');
+  await session.release();
+});

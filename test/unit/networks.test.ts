@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
-import { featureChannels, levelChannels, type NetworkKind, networks, readNetwork } from '../../src/shared/networks.js';
+import {
+  featureChannels,
+  layerNames,
+  layers,
+  type NetworkKind,
+  networks,
+  readNetwork,
+} from '../../src/shared/networks.js';
 import { readModel } from '../../src/shared/onnx/model.js';
 
 const kinds: NetworkKind[] = ['int8', 'float'];
@@ -18,8 +25,11 @@ test('models/README.md names every file with its sha256', async () => {
 test.each(kinds)('%s has the outputs that the graphs are composed from', async (kind) => {
   const { graph } = readModel(await readNetwork(kind));
   const channels = graph.output.map(({ name, type }) => [name, type!.tensorType!.shape!.dim[1]!.dimValue]);
-  const expected = { ...levelChannels, features: featureChannels, embedding: featureChannels };
+  const [stride8, stride16, stride32] = [layers.stride8.channels, layers.stride16.channels, layers.stride32.channels];
+  const expected = { stride8, stride16, stride32, features: featureChannels, embedding: featureChannels };
   expect(Object.fromEntries(channels)).toMatchObject(expected);
+  const tensors = new Set(graph.node.flatMap(({ output }) => output));
+  for (const name of layerNames) expect([name, tensors.has(name) || tensors.has(`${name}_dq`)]).toEqual([name, true]);
 });
 
 test('the depth network has one output', async () => {

@@ -1,4 +1,5 @@
 import { PatchlineError } from '../../shared/errors.js';
+import type { ModelProto } from '../../shared/onnx/model.js';
 import { findPooledLinearHead, type PooledLinearHead } from '../../shared/onnx/pooled-linear-head.js';
 import type { FloatTensor } from '../../shared/onnx/run-graph.js';
 import { createDiagonalDerivatives } from '../diagonal-derivatives.js';
@@ -74,7 +75,7 @@ export async function explainByHead(question: Question): Promise<FloatTensor[]> 
  */
 export function requireHead({ differentiator, layer }: Question): PooledLinearHead {
   const { model, output, tensors } = differentiator.network;
-  const head = findPooledLinearHead(model, output);
+  const head = readHead(model, output);
   const [, , h, w] = tensors.get(head.layer)!.dims;
   if (layer !== undefined && layer !== head.layer) {
     const message = `Expected ${head.layer}, the tensor that is pooled, for --layer of the method cam but received ${layer}`;
@@ -88,6 +89,16 @@ export function requireHead({ differentiator, layer }: Question): PooledLinearHe
     );
   }
   return head;
+}
+
+function readHead(model: ModelProto, output: string): PooledLinearHead {
+  try {
+    return findPooledLinearHead(model, output);
+  } catch (error) {
+    if (!(error instanceof PatchlineError && error.code === 'CLASSIFIER_NOT_SUPPORTED')) throw error;
+    const message = `the method cam: ${error.message}; grad-cam takes any network`;
+    throw new PatchlineError(error.code, message, { details: error.details, cause: error });
+  }
 }
 
 /** By the scores of the image under masks; all classes share the runs. */
@@ -104,9 +115,7 @@ export async function explainByMasks(question: Question, variant: ScoreCamVarian
   const scoresOf = (n: number, target: number) =>
     Float32Array.from({ length: C }, (_, c) => scores[(n * C + c) * network.classes + target]!);
   return targets.map((classes) => {
-    const maps = classes.map((target, n) =>
-      scoreCam(activations[n]!, scoresOf(n, target), { C, h, w }, masks[n]!, variant),
-    );
+    const maps = classes.map((target, n) => scoreCam(activations[n]!, scoresOf(n, target), { C, h, w }, axes, variant));
     return stack(maps, variant === 'logit-weights' ? [axes.H, axes.W] : [h, w]);
   });
 }

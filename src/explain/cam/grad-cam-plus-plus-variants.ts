@@ -6,8 +6,8 @@ import { weightedSum } from './weighted-sum.js';
 // Other forms of Grad-CAM++ (arXiv:1710.11063). Activations A and gradients g = dS / dA of one layer are (C, h, w), of one image.
 
 /**
- * As widespread code has it: α = g² / (2 g² + (Σ A) g³ + ε) with an ε that keeps the denominator from 0 and hides in the map where
- * it is small; the weight of a channel is Σ α relu(g). `relu-gradient` puts relu(g) for g inside α too, ε 1e-8; `signed-gradient`
+ * As widespread code has it: α = g² / (2 g² + (Σ A) g³ + ε), with an ε that keeps the denominator from 0 and decides about the map
+ * where that is small; the weight of a channel is Σ α relu(g). `relu-gradient` puts relu(g) for g inside α too, ε 1e-8; `signed-gradient`
  * keeps the sign there, ε 1e-6.
  *
  * @throws SHAPE_MISMATCH

@@ -77,17 +77,13 @@ export function scoreCam(
   activations: Float32Array,
   scores: Float32Array,
   { C, h, w }: { C: number; h: number; w: number },
-  masks: (c: number) => Float32Array,
+  { H, W }: { H: number; W: number },
   variant: ScoreCamVariant,
 ): Float32Array<ArrayBuffer> {
   expectShape('scores', scores, { C });
   if (variant === 'softmax-weights') return weightedSum(activations, softmax(scores), h, w);
-  const sums = Float64Array.from(masks(0), (value) => scores[0]! * value);
-  for (let c = 1; c < C; c++) {
-    const mask = masks(c);
-    for (let p = 0; p < sums.length; p++) sums[p]! += scores[c]! * mask[p]!;
-  }
-  return Float32Array.from(sums);
+  // The enlarged sum is the sum of the masks, which are enlarged channels.
+  return resizeBilinear(weightedSum(scaleEach(activations, C), Float64Array.from(scores), h, w), h, w, H, W);
 }
 
 export function softmax(scores: Float32Array): Float64Array<ArrayBuffer> {

@@ -37,10 +37,9 @@ export async function integratedGradients(
 ): Promise<IntegratedGradients> {
   const { points, weights } = rule === 'trapezoid' ? trapezoid(steps) : gaussLegendre(steps);
   const seed = seedOf(targets, network.classes);
-  const between = (alpha: number) => x.map((value, i) => baseline[i]! + alpha * (value - baseline[i]!));
   const sums = new Float64Array(x.length);
   let done = 0;
-  for await (const each of pMapIterable(points, (alpha) => gradient(between(alpha), seed), runsAtATime)) {
+  for await (const each of pMapIterable(points, (alpha) => gradient(between(baseline, x, alpha), seed), runsAtATime)) {
     const weight = weights[done]!;
     for (let i = 0; i < sums.length; i++) sums[i]! += weight * each[i]!;
     done++;
@@ -53,6 +52,12 @@ export async function integratedGradients(
   const differences = Float64Array.from(targets, (_, n) => scoreAt(above, n) - scoreAt(below, n));
   const completenessGaps = differences.map((difference, n) => sumOfSample(attribution, n, targets.length) - difference);
   return { attribution, averageGradient, differences, completenessGaps };
+}
+
+function between(baseline: Float32Array, x: Float32Array, alpha: number): Float32Array {
+  const point = new Float32Array(x.length);
+  for (let i = 0; i < point.length; i++) point[i] = baseline[i]! + alpha * (x[i]! - baseline[i]!);
+  return point;
 }
 
 /** Sum of the values of sample n of N, in float64. */

@@ -54,7 +54,7 @@ const names = {
 } as const;
 
 /** The model with its input made of samples: where the segment of a pixel is shown the image, elsewhere the hidden one. */
-function withSampledInput({ unbound, input, inputDims }: Network, { H, W, positionStep }: ImageAxes): ModelProto {
+function withSampledInput({ model, input, inputDims }: Network, { H, W, positionStep }: ImageAxes): ModelProto {
   const prefix = createGraphBuilder();
   const imageDims = [1, ...inputDims.slice(1)];
   const samples = prefix.input(names.samples, 'float32', ['patchline.batch', 'patchline.segments']);
@@ -72,12 +72,12 @@ function withSampledInput({ unbound, input, inputDims }: Network, { H, W, positi
   prefix.output(input);
   const { graph } = prefix.build();
   return {
-    ...unbound,
+    ...model,
     graph: {
-      ...unbound.graph,
-      node: [...graph.node, ...unbound.graph.node],
-      initializer: [...graph.initializer, ...unbound.graph.initializer],
-      input: [...graph.input, ...unbound.graph.input.filter(({ name }) => name !== input)],
+      ...model.graph,
+      node: [...graph.node, ...model.graph.node],
+      initializer: [...graph.initializer, ...model.graph.initializer],
+      input: [...graph.input, ...model.graph.input.filter(({ name }) => name !== input)],
     },
   };
 }

@@ -1,4 +1,5 @@
 import { PatchlineError } from '../errors.js';
+import { nearestNeighbors } from './nearest-neighbors.js';
 
 export interface MaxScore {
   score: number;
@@ -34,4 +35,42 @@ export function meanOfLargest(values: Float32Array | Float64Array, count: number
   let sum = 0;
   for (let i = 0; i < count; i++) sum += largest[i]!;
   return sum / count;
+}
+
+export interface ReweightedScore {
+  score: number;
+  /** What the distance was multiplied by. */
+  weight: number;
+  /** The bank rows nearest to the nearest row of the patch, itself first. */
+  support: Int32Array;
+}
+
+/**
+ * The image score of the PatchCore paper (arXiv:2106.08265, equation 7): the distance s of the most distant patch to its nearest
+ * bank row m, times 1 - softmax(d)_m over the distances d of the patch to the `neighbors` bank rows nearest to m, m included. A
+ * patch far from all of them keeps its distance; a bank of one row gives 0.
+ *
+ * @param patch (D) the most distant patch of the image
+ * @param bank (M, D)
+ * @throws SHAPE_MISMATCH
+ */
+export function reweightedScore(
+  patch: Float32Array,
+  bank: Float32Array,
+  D: number,
+  neighbors: number,
+): ReweightedScore {
+  const nearest = nearestNeighbors(patch, bank, D, 1);
+  const row = nearest.index[0]!;
+  const { index: support } = nearestNeighbors(bank.subarray(row * D, (row + 1) * D), bank, D, neighbors);
+  const rows = Float32Array.from(
+    { length: support.length * D },
+    (_, i) => bank[support[Math.floor(i / D)]! * D + (i % D)]!,
+  );
+  const own = nearest.distance[0]!;
+  let sum = 0;
+  // e^(d - s) instead of e^d, which large distances would send to infinity.
+  for (const distance of nearestNeighbors(patch, rows, D, support.length).distance) sum += Math.exp(distance - own);
+  const weight = 1 - 1 / sum;
+  return { score: weight * own, weight, support };
 }

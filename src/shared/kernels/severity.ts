@@ -11,3 +11,7 @@ export const smallestSpread = 1e-6;
 export function severityOf(score: number, median: number, threshold: number): number {
   return 100 + (100 * (score - threshold)) / Math.max(threshold - median, smallestSpread);
 }
+
+/** The score of a severity, with a scale between median and threshold that may be ever so small. */
+export const scoreAt = (severity: number, median: number, threshold: number): number =>
+  median + (severity / 100) * (threshold - median);

@@ -58,11 +58,6 @@ export function appendGradients(
   return new Map(targets.map((target) => [target, gradientOf(target) ?? unreachable(target, output)]));
 }
 
-/** The nodes that lead differentiably from a tensor to the output, in the order of the graph. */
-export function pathBetween(model: ModelProto, tensors: TracedTensors, from: string, output: string): NodeProto[] {
-  return nodesBetween(model.graph.node, reachedFrom(model.graph.node, [from], tensors), output);
-}
-
 export function opsetOf({ opsetImport }: ModelProto): number {
   return opsetImport.find(({ domain }) => !domain || domain === 'ai.onnx')?.version ?? 1;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type GraphProto, type ModelProto, type TensorProto, writeModel } from './model.js';
+import { type GraphProto, type ModelProto, readModel, type TensorProto, writeModel } from './model.js';
 
 /** A model ready for onnxruntime. Large weights stay beside the graph, so that they are neither copied nor written again. */
 export interface PackedModel {
@@ -26,4 +26,15 @@ export function packModel(model: ModelProto): PackedModel {
   };
   const graph: GraphProto = { ...model.graph, initializer: model.graph.initializer.map(packTensor) };
   return { id: randomUUID(), bytes: writeModel({ ...model, graph }), weights };
+}
+
+/** The model again; its weights are those of the packed one, not copies. */
+export function unpackModel({ bytes, weights }: PackedModel): ModelProto {
+  const model = readModel(bytes);
+  const data = new Map(weights.map((each) => [each.path, each.data]));
+  const unpackTensor = ({ dataLocation, externalData, ...rest }: TensorProto): TensorProto => {
+    const location = externalData?.find(({ key }) => key === 'location')?.value;
+    return { ...rest, ...(dataLocation === 1 && { rawData: data.get(location!)! }) };
+  };
+  return { ...model, graph: { ...model.graph, initializer: model.graph.initializer.map(unpackTensor) } };
 }

@@ -1,4 +1,5 @@
 import { PatchlineError } from '../errors.js';
+import { type FinalActivation, findFinalActivation } from './final-activation.js';
 import { attributeTypes, type ModelProto, type NodeProto, type TensorProto } from './model.js';
 import { readTensorValues } from './tensor-values.js';
 
@@ -16,7 +17,7 @@ export interface PooledLinearHead {
   weights: Float64Array;
   /** (K) */
   bias: Float64Array;
-  activation: 'none' | 'softmax' | 'log-softmax' | 'sigmoid';
+  activation: FinalActivation['kind'];
   /** Where an AveragePool takes the average: it is the global one only if (h, w) is this. */
   mapSize?: { height: number; width: number };
 }
@@ -32,7 +33,8 @@ export interface PooledLinearHead {
  */
 export function findPooledLinearHead(model: ModelProto, output: string): PooledLinearHead {
   const graph = indexGraph(model);
-  const { activation, logits } = readActivation(graph, skipReshapes(graph, output), output);
+  const { kind: activation, logits, softmax } = findFinalActivation(model, output);
+  if (softmax && ![1, -1].includes(softmax.axis)) throw refusal(softmax.node, `works along axis ${softmax.axis}`);
   const linear = readLinear(graph, skipReshapes(graph, logits));
   const pool = readPool(graph, skipReshapes(graph, linear.input));
   const { classes, channels, weights, bias } = linear;
@@ -40,20 +42,18 @@ export function findPooledLinearHead(model: ModelProto, output: string): PooledL
 }
 
 interface IndexedGraph {
-  opset: number;
   makers: Map<string, NodeProto>;
   constants: Map<string, TensorProto>;
 }
 
-function indexGraph({ graph, opsetImport }: ModelProto): IndexedGraph {
+function indexGraph({ graph }: ModelProto): IndexedGraph {
   const constants = new Map(graph.initializer.map((tensor) => [tensor.name!, tensor]));
   const makers = new Map(graph.node.flatMap((node) => node.output.map((name) => [name, node])));
   for (const node of graph.node) {
     const source = node.opType === 'Identity' ? constants.get(node.input[0]!) : constantOf(node);
     if (source) constants.set(node.output[0]!, source);
   }
-  const opset = opsetImport.find(({ domain }) => !domain || domain === 'ai.onnx')?.version ?? 0;
-  return { opset, makers, constants };
+  return { makers, constants };
 }
 
 function constantOf({ opType, attribute }: NodeProto): TensorProto | undefined {
@@ -65,21 +65,6 @@ const reshapes = new Set(['Flatten', 'Reshape', 'Squeeze', 'Identity', 'Dropout'
 function skipReshapes(graph: IndexedGraph, tensor: string): string {
   const node = graph.makers.get(tensor);
   return node && reshapes.has(node.opType) ? skipReshapes(graph, node.input[0]!) : tensor;
-}
-
-const activations: Record<string, PooledLinearHead['activation']> = {
-  Softmax: 'softmax',
-  LogSoftmax: 'log-softmax',
-  Sigmoid: 'sigmoid',
-};
-
-function readActivation(graph: IndexedGraph, tensor: string, output: string) {
-  const node = graph.makers.get(tensor);
-  const activation = activations[node?.opType ?? ''];
-  if (!node || !activation) return { activation: 'none' as const, logits: output };
-  const axis = numberOf(node, 'axis') ?? (graph.opset < 13 ? 1 : -1);
-  if (activation !== 'sigmoid' && axis !== 1 && axis !== -1) throw refusal(node, `works along axis ${axis}`);
-  return { activation, logits: node.input[0]! };
 }
 
 interface Linear {

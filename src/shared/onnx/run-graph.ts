@@ -1,7 +1,8 @@
-import { Tensor } from 'onnxruntime-node';
+import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { type Compute, threadTask } from '../compute.js';
 import { PatchlineError } from '../errors.js';
 import type { PackedModel } from './packed-model.js';
+import { createSession } from './session.js';
 import { sessionOf } from './session-cache.js';
 
 /** A float32 array in C order. */
@@ -20,16 +21,30 @@ export interface RunGraphInput {
   feeds: FloatTensors;
 }
 
-/** A method works with a few graphs of one network at a time. */
-const maxSessions = 4;
+/** In the calling thread, which it blocks; at most `maxSessions` stay loaded in it. */
+export const runGraphKeeping =
+  (maxSessions: number): RunGraph =>
+  async (model, feeds) =>
+    await runSession(await sessionOf(model, maxSessions), feeds);
 
-/** In the calling thread, which it blocks. */
-export const runGraph: RunGraph = async (model, feeds) => {
-  const session = await sessionOf(model, maxSessions);
+/** A method works with a few graphs of one network at a time. */
+export const runGraph: RunGraph = runGraphKeeping(4);
+
+/** In the calling thread, which it blocks, with a session that is gone afterwards. */
+export const runGraphOnce: RunGraph = async ({ bytes, weights }, feeds) => {
+  const session = await createSession(bytes.slice(), 'all', weights); // a copy, because onnxruntime refuses shared memory
+  try {
+    return await runSession(session, feeds);
+  } finally {
+    await session.release();
+  }
+};
+
+async function runSession(session: InferenceSession, feeds: FloatTensors): Promise<FloatTensors> {
   const tensors = Object.entries(feeds).map(([name, { data, dims }]) => [name, new Tensor('float32', data, dims)]);
   const results = await session.run(Object.fromEntries(tensors));
   return Object.fromEntries(Object.entries(results).map(([name, tensor]) => [name, floatsOf(name, tensor)]));
-};
+}
 
 function floatsOf(name: string, { type, data, dims }: Tensor): FloatTensor {
   if (data instanceof Float32Array) return { data, dims };

@@ -56,7 +56,9 @@ async function runAll(model: ModelProto, feeds: Record<string, Tensor>): Promise
     return results as Record<string, Tensor>;
   } catch (cause) {
     const code = isOfUnknownOp(cause) ? 'OP_NOT_SUPPORTED' : 'MODEL_INPUT_MISMATCH';
-    throw new PatchlineError(code, `Expected a model that runs on this input but ${messageOf(cause)}`, { cause });
+    const dims = Object.values(feeds).map((tensor) => `[${tensor.dims.join(', ')}]`);
+    const message = `Expected a model that runs on an input of ${dims.join(', ')} but ${messageOf(cause)}`;
+    throw new PatchlineError(code, message, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Box } from '../kernels/connected-region.js';
-import type { Size } from './score-graph.js';
+import type { Size } from './patch-vectors.js';
 
 /** The pixel of the upright original that lies under the centre of a pixel [x, y] of the model input. */
 export function pixelInOriginal([x, y]: readonly [number, number], input: Size, original: Size): [number, number] {

@@ -1,42 +1,33 @@
-import { levelChannels, networkStride, patchVectorLength } from '../networks.js';
+import { bankLayers } from '../networks.js';
 import { createGraphBuilder, type GraphBuilder } from '../onnx/graph-builder.js';
 import type { GraphProto, ModelProto } from '../onnx/model.js';
+import {
+  addLeadingLayers,
+  addPatchVectors,
+  gridOf,
+  type Neighbourhood,
+  type Size,
+  type VectorForm,
+} from './patch-vectors.js';
+import { addResidualDistances, type ResidualModel, subspaceLayers } from './residual-graph.js';
+import { addPatchDistances, type Bank } from './search-graph.js';
 
 /**
  * The graphs of PatchCore (Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, arXiv:2106.08265),
- * from 8-bit pixels to patch distances. H, W: model input; h, w: the stride-16 grid; P = h·w patches; M bank rows; d dimensions.
+ * from 8-bit pixels to patch distances. H, W: model input; h, w: the stride-16 grid; P = h·w patches; C channels of a raw
+ * vector; M bank rows; d dimensions.
  */
-export interface Size {
-  height: number;
-  width: number;
-}
-
-/** Where an image's patches lie: a patch covers 16 × 16 pixels of the model input. */
-export const gridOf = ({ height, width }: Size): Size => ({ height: height / patchStride, width: width / patchStride });
-export const patchStride = networkStride / 2;
-
 export interface Projection {
-  /** [328, d] */
+  /** [C, d] */
   matrix: Float32Array;
   /** [d] */
   bias: Float32Array;
 }
 
-export interface Bank {
-  /** [M, d] */
-  rows: Float32Array;
-  /** [M] r_j: how far apart the rows lie around row j, relative to the mean. */
-  spacing: Float32Array;
-  dims: number;
-}
-
-/** Columns of the bank that are searched at once: few enough that the products stay in the processor's cache. */
-const bankBlockColumns = 2000;
-
-/** pixels (H, W, 3) uint8 -> raw (P, 328), their `products` (328, 328) and `sums` (328), embedding (1, 1280): what is learned from. */
-export function composePatchGraph(network: GraphProto, input: Size): ModelProto {
+/** pixels (H, W, 3) uint8 -> raw (P, C), their `products` (C, C) and `sums` (C), embedding (1, 1280): what is learned from. */
+export function composePatchGraph(network: GraphProto, input: Size, form: VectorForm): ModelProto {
   const graph = createGraphBuilder();
-  const raw = addPatchVectors(graph, network, input);
+  const raw = addPatchVectors(graph, network, input, form);
   graph.output('raw', raw);
   graph.output('embedding');
   const transposed = graph.add('Transpose', [raw], { perm: [1, 0] });
@@ -45,15 +36,43 @@ export function composePatchGraph(network: GraphProto, input: Size): ModelProto 
   return graph.build();
 }
 
-/** pixels (H, W, 3) uint8 -> distances (P), raw (P, 328), projected (P, d), features (1, 1280, H/32, W/32), embedding (1, 1280). */
-export function composeScoreGraph(network: GraphProto, input: Size, projection: Projection, bank: Bank): ModelProto {
+/** pixels (H, W, 3) uint8 -> projected (P, d), embedding (1, 1280) and, where there is a second projection, `subspaceVectors` (P, d2). */
+export function composeProjectionGraph(
+  network: GraphProto,
+  input: Size,
+  neighbourhood: Neighbourhood,
+  projection: Projection,
+  subspaceProjection?: Projection,
+): ModelProto {
+  const graph = createGraphBuilder();
+  const { raw, joined } = addRawVectors(graph, network, input, neighbourhood, subspaceProjection !== undefined);
+  graph.output('projected', addProjection(graph, raw, projection));
+  if (subspaceProjection) graph.output('subspaceVectors', addProjection(graph, joined, subspaceProjection));
+  graph.output('embedding');
+  return graph.build();
+}
+
+/** What scoring computes with. */
+export interface ScoreModel {
+  neighbourhood: Neighbourhood;
+  projection: Projection;
+  bank: Bank;
+  /** Of the score `fused`. */
+  residual?: ResidualModel;
+}
+
+/**
+ * pixels (H, W, 3) uint8 -> distances (P), raw (P, 328), projected (P, d), features (1, 1280, H/32, W/32), embedding (1, 1280)
+ * and, with a residual model, residualDistances (P).
+ */
+export function composeScoreGraph(network: GraphProto, input: Size, model: ScoreModel): ModelProto {
   const graph = createGraphBuilder();
   const { height, width } = gridOf(input);
-  const raw = addPatchVectors(graph, network, input);
-  const matrix = graph.constant(projection.matrix, [patchVectorLength, bank.dims]);
-  const bias = graph.constant(projection.bias, [bank.dims]);
-  const projected = graph.add('Gemm', [raw, matrix, bias]);
-  addPatchDistances(graph, projected, height * width, bank);
+  const patches = height * width;
+  const { raw, joined } = addRawVectors(graph, network, input, model.neighbourhood, model.residual !== undefined);
+  const projected = addProjection(graph, raw, model.projection);
+  addPatchDistances(graph, projected, patches, model.bank);
+  if (model.residual) graph.output('residualDistances', addResidualDistances(graph, joined, patches, model.residual));
   graph.output('raw', raw);
   graph.output('projected', projected);
   graph.output('features');
@@ -61,82 +80,21 @@ export function composeScoreGraph(network: GraphProto, input: Size, projection: 
   return graph.build();
 }
 
-/** projected (P, d) -> distances (P): the search alone, for patches whose vectors are there already. */
-export function composeSearchGraph(patches: number, bank: Bank): ModelProto {
-  const graph = createGraphBuilder();
-  addPatchDistances(graph, graph.input('projected', 'float32', [patches, bank.dims]), patches, bank);
-  return graph.build();
+/** Raw vectors (P, 328) of the bank and, `joined`, of all layers that are looked at. */
+function addRawVectors(
+  graph: GraphBuilder,
+  network: GraphProto,
+  input: Size,
+  neighbourhood: Neighbourhood,
+  withSubspace: boolean,
+) {
+  const layers = withSubspace ? subspaceLayers : bankLayers;
+  const joined = addPatchVectors(graph, network, input, { layers, neighbourhood });
+  return { joined, raw: withSubspace ? addLeadingLayers(graph, joined, bankLayers) : joined };
 }
 
-/** Standardises the pixels, runs the network and joins both levels on the stride-16 grid: raw patch vectors (P, 328). */
-function addPatchVectors(graph: GraphBuilder, network: GraphProto, { height, width }: Size): string {
-  graph.include(network, { image: addStandardised(graph, { height, width }) });
-  const grid = gridOf({ height, width });
-  const stride16 = addNeighbourhoodMean(graph, 'stride16');
-  const sizes = graph.integers(1, levelChannels.stride32, grid.height, grid.width);
-  const stride32 = graph.add('Resize', [addNeighbourhoodMean(graph, 'stride32'), '', '', sizes], {
-    mode: 'linear',
-    coordinate_transformation_mode: 'half_pixel',
-  });
-  const joined = graph.add('Concat', [stride16, stride32], { axis: 1 });
-  const columns = graph.add('Reshape', [joined, graph.integers(patchVectorLength, grid.height * grid.width)]);
-  return graph.add('Transpose', [columns], { perm: [1, 0] });
-}
-
-/** clip((x - mean) / (std + 0.02) · 0.2 + 0.45, -0.5, 1.5) over all values x of the image, in 0..1: evens out exposure. */
-function addStandardised(graph: GraphBuilder, { height, width }: Size): string {
-  const pixels = graph.input('pixels', 'uint8', [height, width, 3]);
-  const values = graph.add('Mul', [graph.add('Cast', [pixels], { to: 1 }), graph.scalar(1 / 255)]);
-  const planes = graph.add('Transpose', [values], { perm: [2, 0, 1] });
-  const image = graph.add('Reshape', [planes, graph.integers(1, 3, height, width)]);
-  const centred = graph.add('Sub', [image, graph.add('ReduceMean', [image])]);
-  const variance = graph.add('ReduceMean', [graph.add('Mul', [centred, centred])]);
-  const deviation = graph.add('Add', [graph.add('Sqrt', [variance]), graph.scalar(0.02)]);
-  const gain = graph.add('Div', [graph.scalar(0.2), deviation]);
-  const shifted = graph.add('Add', [graph.add('Mul', [centred, gain]), graph.scalar(0.45)]);
-  return graph.add('Clip', [shifted, graph.scalar(-0.5), graph.scalar(1.5)]);
-}
-
-/** Mean over 3 × 3 positions, at the border over those inside. */
-function addNeighbourhoodMean(graph: GraphBuilder, tensor: string): string {
-  const window = { kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [1, 1] };
-  return graph.add('AveragePool', [tensor], { ...window, count_include_pad: 0 });
-}
-
-/**
- * distances (P): D = √max(0, min_j |y - m_j|² / r_j), as one product of [y, |y|², 1] with the columns
- * [-2 m_j / r_j; 1 / r_j; |m_j|² / r_j] of each block of the bank.
- */
-function addPatchDistances(graph: GraphBuilder, projected: string, patches: number, bank: Bank): void {
-  const squares = graph.add('ReduceSumSquare', [projected], { axes: [1], keepdims: 1 });
-  const ones = graph.constant(new Float32Array(patches).fill(1), [patches, 1]);
-  const query = graph.add('Concat', [projected, squares, ones], { axis: 1 });
-  const count = bank.spacing.length;
-  const blocks = Math.ceil(count / bankBlockColumns);
-  const minima = Array.from({ length: blocks }, (_, block) => {
-    const [from, to] = [Math.floor((block * count) / blocks), Math.floor(((block + 1) * count) / blocks)];
-    const columns = graph.constant(bankColumns(bank, from, to), [bank.dims + 2, to - from]);
-    return graph.add('ReduceMin', [graph.add('MatMul', [query, columns])], { axes: [1], keepdims: 0 });
-  });
-  const nearest = graph.add('Max', [graph.add('Min', minima), graph.scalar(0)]);
-  graph.output('distances', graph.add('Sqrt', [nearest]));
-}
-
-/** [d + 2, to - from]: rows `from` to `to` of the bank as columns. */
-function bankColumns({ rows, spacing, dims }: Bank, from: number, to: number): Float32Array {
-  const count = to - from;
-  const columns = new Float32Array((dims + 2) * count);
-  for (let column = 0; column < count; column++) {
-    const offset = (from + column) * dims;
-    const weight = 1 / spacing[from + column]!;
-    let square = 0;
-    for (let dim = 0; dim < dims; dim++) {
-      const value = rows[offset + dim]!;
-      square += value * value;
-      columns[dim * count + column] = -2 * value * weight;
-    }
-    columns[dims * count + column] = weight;
-    columns[(dims + 1) * count + column] = square * weight;
-  }
-  return columns;
+function addProjection(graph: GraphBuilder, vectors: string, { matrix, bias }: Projection): string {
+  const dims = bias.length;
+  const weights = graph.constant(matrix, [matrix.length / dims, dims]);
+  return graph.add('Gemm', [vectors, weights, graph.constant(bias, [dims])]);
 }

@@ -3,23 +3,27 @@ import { Tensor } from 'onnxruntime-node';
 import { inThread } from '../compute.js';
 import type { Scored } from '../contracts.js';
 import { encodeFloat16 } from '../float16.js';
-import { decodeImage } from '../image.js';
 import type { ImageFormat } from '../image-format.js';
 import { createMapUpsampler, type MapUpsampler } from '../kernels/anomaly-map.js';
 import { boxOfRegion } from '../kernels/connected-region.js';
 import { maxScore } from '../kernels/image-score.js';
+import type { Region } from '../kernels/region-mask.js';
 import { severityOf } from '../kernels/severity.js';
 import type { ScoringBundle } from '../loaded-bundle.js';
+import { decodeInput, type InspectedPart, inspectedPart } from '../model-input.js';
 import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
+import { imageScore, mapValues, type PatchValues, partScore, patchDistanceOf, select } from './image-score.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
-import { patchDistanceOf, positionScore } from './position-score.js';
-import { patchStride, type Size } from './score-graph.js';
+import { nearestRow } from './nearest-row.js';
+import { patchStride, type Size } from './patch-vectors.js';
 
 /** H, W: model input; h, w: the stride-16 grid; P = h·w patches; d dimensions. */
 export interface ScoreInput {
   bytes: Uint8Array;
   bundle: ScoringBundle;
+  /** Of the camera; without one the bundle's own holds. */
+  region?: Region;
   maxImageBytes: number;
   maxLoadedBundles: number;
 }
@@ -41,26 +45,32 @@ export interface ScoreOutput {
 }
 
 export default inThread<ScoreInput, ScoreOutput>(
-  async ({ bytes, bundle, maxImageBytes, maxLoadedBundles }) => {
+  async ({ bytes, bundle, region, maxImageBytes, maxLoadedBundles }) => {
+    const input = region ? { ...bundle.input, region } : bundle.input;
     const session = await sessionOf(bundle.model, maxLoadedBundles);
     const startedAt = performance.now();
-    const { pixels, original, format } = await decodeImage(bytes, bundle.input, { maxImageBytes });
+    const { pixels, original, format } = await decodeInput(bytes, input, { maxImageBytes });
     const decodedAt = performance.now();
-    const { height, width } = bundle.input;
+    const { height, width } = input;
+    const part = inspectedPart(input);
     const results = await session.run({ pixels: new Tensor('uint8', pixels, [height, width, 3]) });
     const floats = (name: string) => results[name]!.data as Float32Array;
-    const distances = floats('distances');
-    const { anomalyMap, peakPatch, location } = locate(distances, bundle, original);
+    const values: PatchValues = {
+      distances: floats('distances'),
+      projected: floats('projected'),
+      ...(bundle.fusion && { residualDistances: floats('residualDistances') }),
+    };
+    const { anomalyMap, peakPatch, location } = locate(values.distances, bundle, original, part);
     const vectorOf = (values: Float32Array, length: number) =>
       values.subarray(peakPatch * length, (peakPatch + 1) * length);
-    const nearest = nearestRow(vectorOf(floats('projected'), bundle.dims), bundle);
+    const nearest = nearestRow(vectorOf(values.projected, bundle.dims), bundle);
     const vectors = {
       embedding: encodeFloat16(floats('embedding')),
       patch: encodeFloat16(vectorOf(floats('raw'), patchVectorLength)),
     };
     const timings = { decodeMs: decodedAt - startedAt, scoreMs: performance.now() - decodedAt };
     return {
-      measured: { ...judge(distances, bundle), location, timings },
+      measured: { ...judge(values, bundle, part), location, timings },
       vectors,
       nearest,
       original,
@@ -74,22 +84,23 @@ export default inThread<ScoreInput, ScoreOutput>(
   ({ anomalyMap }) => [anomalyMap.buffer],
 );
 
-function judge(distances: Float32Array, bundle: ScoringBundle) {
+function judge(values: PatchValues, bundle: ScoringBundle, part: InspectedPart | undefined) {
   const { median, threshold } = bundle;
-  const anomalyScore = positionScore(distances, bundle);
+  const anomalyScore = part ? partScore(values, bundle, part.patches) : imageScore(values, bundle);
   return {
     verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
     anomalyScore,
     threshold,
     severity: severityOf(anomalyScore, median, threshold),
-    patchDistance: patchDistanceOf(distances),
+    patchDistance: patchDistanceOf(part ? select(values.distances, part.patches) : values.distances),
   };
 }
 
-/** The anomaly map of what exceeds the usual distances, its peak and the region around the peak. */
-function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) {
-  const { input, grid, positionMeans, mapQuantile } = bundle;
-  const anomalyMap = upsamplerFor(bundle)(distances.map((distance, patch) => distance - positionMeans[patch]!));
+/** The anomaly map, its peak and the region around the peak. */
+function locate(distances: Float32Array, bundle: ScoringBundle, original: Size, part: InspectedPart | undefined) {
+  const { input, grid, score, position, mapQuantile } = bundle;
+  const anomalyMap = upsamplerFor(bundle)(mapValues(distances, score, position));
+  if (part) calmOutside(anomalyMap, part.mask);
   const { score: largest, patch: peak } = maxScore(anomalyMap);
   const level = largest >= mapQuantile ? mapQuantile : largest / 2;
   const box = boxOfRegion(anomalyMap, input.height, input.width, level, peak);
@@ -101,6 +112,15 @@ function locate(distances: Float32Array, bundle: ScoringBundle, original: Size) 
   };
 }
 
+/** Gives the map its lowest inspected value wherever nothing is inspected, in place. */
+function calmOutside(anomalyMap: Float32Array, mask: Uint8Array): void {
+  const lowest = anomalyMap.reduce(
+    (least, value, i) => (mask[i] ? Math.min(least, value) : least),
+    Number.POSITIVE_INFINITY,
+  );
+  for (let i = 0; i < mask.length; i++) if (!mask[i]) anomalyMap[i] = lowest;
+}
+
 const upsamplers = new Map<string, MapUpsampler>();
 
 /** Built once for each size of input; products share a handful of sizes. */
@@ -110,19 +130,4 @@ function upsamplerFor({ input, grid, mapSigma }: ScoringBundle): MapUpsampler {
     upsamplers.get(id) ?? createMapUpsampler(grid.height, grid.width, input.height, input.width, mapSigma);
   upsamplers.set(id, upsampler);
   return upsampler;
-}
-
-/** The bank row with the least spaced distance |y - m_j|² / r_j to a projected patch vector, found in float64. */
-function nearestRow(vector: Float32Array, { rows, spacing, dims }: ScoringBundle): { row: number; distance: number } {
-  let [nearest, least] = [0, Number.POSITIVE_INFINITY];
-  for (let row = 0; row < spacing.length; row++) {
-    const bound = least * spacing[row]!;
-    let square = 0;
-    for (let dim = 0; dim < dims && square < bound; dim++) square += (vector[dim]! - rows[row * dims + dim]!) ** 2;
-    if (square < bound) {
-      nearest = row;
-      least = square / spacing[row]!;
-    }
-  }
-  return { row: nearest, distance: Math.sqrt(least) };
 }

@@ -1,13 +1,14 @@
-import { trainingPictureKey } from '../bundle.js';
+import { type Bundle, trainingPictureKey } from '../bundle.js';
 import { type Compute, threadTask } from '../compute.js';
 import type { Scored, Warning } from '../contracts.js';
 import type { Box } from '../kernels/connected-region.js';
 import { smallestQuantile } from '../kernels/overlay.js';
+import type { Region } from '../kernels/region-mask.js';
 import { smallestSpread } from '../kernels/severity.js';
 import type { LoadedBundle } from '../loaded-bundle.js';
 import type { DrawInput, Drawing } from './draw-thread.js';
 import type { PackInput } from './pack-thread.js';
-import { patchStride } from './score-graph.js';
+import { patchStride } from './patch-vectors.js';
 import type { ScoreInput, ScoreOutput } from './score-thread.js';
 
 /** A scored image with what pictures and explanations are made from. H, W: model input. */
@@ -25,8 +26,12 @@ export interface ScoredImage {
 }
 
 export interface Scorer {
-  /** Errors: IMAGE_TOO_LARGE, IMAGE_UNREADABLE, UNSUPPORTED_FORMAT. */
-  score(imageBytes: Uint8Array, bundle: LoadedBundle): Promise<ScoredImage>;
+  /**
+   * Errors: IMAGE_TOO_LARGE, IMAGE_UNREADABLE, UNSUPPORTED_FORMAT.
+   *
+   * @param region the part of the image that is inspected, by default what the bundle was fitted with
+   */
+  score(imageBytes: Uint8Array, bundle: LoadedBundle, region?: Region): Promise<ScoredImage>;
   /** What the explaining stages read: `input` uint8 (H, W, 3) and `features` float32 (1280, H/32, W/32), as .npz. */
   pack(image: ScoredImage): Promise<Uint8Array>;
   /** The artefacts that score writes for an explained image. */
@@ -48,10 +53,13 @@ const drawTask = threadTask<DrawInput, Drawing>(new URL('./draw-thread.js', impo
 export function createScorer(compute: Compute, { limits, maxLoadedBundles }: ScorerConfig): Scorer {
   const { maxImageBytes } = limits;
   return {
-    async score(bytes, loaded) {
-      const output = await compute.run(scoreTask, { bytes, bundle: loaded.scoring, maxImageBytes, maxLoadedBundles });
+    async score(bytes, loaded, region) {
+      const limits = { maxImageBytes, maxLoadedBundles };
+      const output = await compute.run(scoreTask, { bytes, bundle: loaded.scoring, region, ...limits });
       const { pixels, features, featuresShape, anomalyMap } = output;
-      return { scored: describe(output, loaded), ...loaded.bundle.input, pixels, features, featuresShape, anomalyMap };
+      const { height, width } = loaded.bundle.input;
+      const scored = describe(output, loaded, region);
+      return { scored, height, width, pixels, features, featuresShape, anomalyMap };
     },
     pack: ({ pixels, height, width, features, featuresShape }) =>
       compute.run(packTask, { pixels, height, width, features, featuresShape }),
@@ -61,7 +69,7 @@ export function createScorer(compute: Compute, { limits, maxLoadedBundles }: Sco
   };
 }
 
-function describe(output: ScoreOutput, loaded: LoadedBundle): Scored {
+function describe(output: ScoreOutput, loaded: LoadedBundle, region?: Region): Scored {
   const { bundle, sources } = loaded;
   const { row, distance } = output.nearest;
   const patches = bundle.grid.height * bundle.grid.width;
@@ -73,7 +81,7 @@ function describe(output: ScoreOutput, loaded: LoadedBundle): Scored {
       box: patchBox(patch, bundle.grid.width),
       distance,
     },
-    warnings: warningsOf(output, loaded),
+    warnings: [...warningsOf(output, loaded), ...regionWarnings(loaded.bundle, region)],
     vectors: { ...output.vectors, backbone: bundle.network.sha256 },
   };
 }
@@ -82,6 +90,14 @@ function describe(output: ScoreOutput, loaded: LoadedBundle): Scored {
 function patchBox(patch: number, gridWidth: number): Box {
   const [row, column] = [Math.floor(patch / gridWidth), patch % gridWidth];
   return [column * patchStride, row * patchStride, patchStride, patchStride];
+}
+
+function regionWarnings({ input }: Bundle, region: Region | undefined): Warning[] {
+  if (region === undefined || JSON.stringify(region) === JSON.stringify(input.region)) return [];
+  const message =
+    `The camera's region is not the one that the bundle was fitted with${input.region ? '' : ', which was none'}: along its ` +
+    'outline good parts may look unusual. Fit the product anew with this configuration';
+  return [{ code: 'REGION_NOT_FITTED', message }];
 }
 
 /** Relative difference in aspect up to which images count as alike. */

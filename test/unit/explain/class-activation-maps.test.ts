@@ -105,16 +105,16 @@ test.each(goldenCases('score-cam'))('golden case score-cam $name, both variants'
   const scoresOf = async (variant: 'logit-weights' | 'softmax-weights') => {
     const masks = scoreCamMasks(activations, { C, h, w }, axes, variant);
     const scores = await scoreRows(maskedRows(x.data, axes, [masks], C));
-    return { masks, scores: Float32Array.from({ length: C }, (_, c) => scores[c * 5 + target]!) };
+    return { scores: Float32Array.from({ length: C }, (_, c) => scores[c * 5 + target]!) };
   };
   const [logit, soft] = [await scoresOf('logit-weights'), await scoresOf('softmax-weights')];
   golden.check(
     {
       scores_seed004: logit.scores,
-      map_seed004: scoreCam(activations, logit.scores, { C, h, w }, logit.masks, 'logit-weights'),
+      map_seed004: scoreCam(activations, logit.scores, { C, h, w }, axes, 'logit-weights'),
       scores_pgc: soft.scores,
       weights_pgc: softmax(soft.scores),
-      map_pgc: scoreCam(activations, soft.scores, { C, h, w }, soft.masks, 'softmax-weights'),
+      map_pgc: scoreCam(activations, soft.scores, { C, h, w }, axes, 'softmax-weights'),
     },
     ['final_pgc'],
   );

@@ -151,6 +151,12 @@ describe('baselines', () => {
     const channel = images.filter((_, i) => i < 60 && i % 3 === 1);
     expect(nhwc[1]).toBeCloseTo(channel.reduce((sum, value) => sum + value, 0) / 20, 6);
     expect(nhwc[58]).toBe(nhwc[1]);
+    const second = images.subarray(60, 80).reduce((sum, value) => sum + value, 0) / 20;
+    expectClose(
+      nchw.subarray(60, 80),
+      float32(20, () => second),
+      { atol: 1e-6 },
+    );
   });
 
   test('the blurred one keeps a constant and smooths the rest', () => {
@@ -184,7 +190,7 @@ test('a batch is explained image by image, each for its own class', async () => 
   const other = x.data.map((value) => 1 - value);
   const otherSingle = await differentiator.gradient(other, seedOf([4], 5));
   const both = { data: Float32Array.of(...x.data, ...other), dims: [2, 3, 32, 32] };
-  const batch = createDifferentiator(await bindNetwork(differentiator.network.unbound, both), runGraph);
+  const batch = createDifferentiator(await bindNetwork(differentiator.network.model, both), runGraph);
   const gradient = await batch.gradient(both.data, seedOf([2, 4], 5));
   expectClose(sampleOf(gradient, 0, 2), single, { atol: 1e-6, rtol: 1e-5 });
   expectClose(sampleOf(gradient, 1, 2), otherSingle, { atol: 1e-6, rtol: 1e-5 });

@@ -77,6 +77,34 @@ describe('layers', () => {
     expect(() => requireLayer(network, 'logits')).toThrow('received logits [2, 3]');
   });
 
+  test('values between quantisation and back are some, though no gradient leads to them', async () => {
+    const model = compose((graph) => {
+      const scale = graph.scalar(0.1);
+      const zero = graph.constant(Int8Array.of(0), []);
+      const conv = graph.add(
+        'Conv',
+        [graph.input('input', 'float32', ['N', 1, 8, 8]), kernel(graph, 2, 1, 3)],
+        {},
+        'conv',
+      );
+      const steps = graph.add('QuantizeLinear', [conv, scale, zero], {}, 'steps');
+      addHead(graph, graph.add('DequantizeLinear', [steps, scale, zero], {}, 'values'), 2);
+    });
+    const x = image(1, 1, 8, 8);
+    const network = await bindNetwork(model, x);
+    expect(findLayers(network).map(({ name }) => name)).toEqual(['conv', 'values']);
+    const differentiator = createDifferentiator(network, runGraph);
+    const { gradients } = await differentiator.layerGradient('values', x.data, seedOf([0], 3));
+    expectClose(
+      gradients.subarray(0, 36),
+      float32(36, () => 1 / 36),
+      { rtol: 1e-5 },
+    );
+    await expect(differentiator.gradient(x.data, seedOf([0], 3))).rejects.toMatchObject({
+      code: 'GRADIENT_UNREACHABLE',
+    });
+  });
+
   test('what does not lead to the scores is none', async () => {
     const model = compose((graph) => {
       const map = graph.add(

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
-import { selectCoreset, snapToGrid } from '../../../src/fit/coreset.js';
-import { greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
+import { selectCoreset } from '../../../src/fit/coreset.js';
+import { snapToGrid } from '../../../src/fit/grid-distances.js';
+import { type CoresetStart, greedyCoreset } from '../../../src/shared/kernels/greedy-coreset.js';
 import { createRandom, type Random } from '../../../src/shared/kernels/random.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
+import { goldenCases } from '../../helpers/golden.js';
 
 type MakeRows = (random: Random, count: number, dims: number) => Float32Array;
 const kinds: Record<string, MakeRows> = {
@@ -18,11 +20,26 @@ const kinds: Record<string, MakeRows> = {
 };
 
 /** What the plain algorithm takes until only copies are left. */
-function plainly(rows: Float32Array, dims: number, count: number, starts: number[]): Int32Array {
-  const { index, radius } = greedyCoreset(rows, dims, count, starts);
+function plainly(rows: Float32Array, dims: number, count: number, start: CoresetStart): Int32Array {
+  const { index, radius } = greedyCoreset(rows, dims, count, start);
   const copiesFrom = radius.indexOf(0);
-  return copiesFrom < 0 ? index : index.subarray(0, starts.length + copiesFrom);
+  return copiesFrom < 0 ? index : index.subarray(0, index.length - radius.length + copiesFrom);
 }
+
+test.each(goldenCases('coreset'))('golden case $name', async (golden) => {
+  const { data: rows, shape } = golden.float32('embedding');
+  if (!rows.every(Number.isInteger)) snapToGrid(rows, shape[1]!);
+  const { size, start } = golden.params;
+  const starts: CoresetStart =
+    start === undefined ? { meanDistanceTo: Array.from(golden.int64('start_points').data, Number) } : { rows: [start] };
+  const taken = await selectCoreset(rows, shape[1]!, size!, starts);
+  if (golden.name === 'duplicates') {
+    // Where only copies are left, the peer takes row 0 again and again.
+    expectClose(taken, golden.output('index').data.subarray(0, 5));
+  } else {
+    golden.check({ index: taken }, start === undefined ? [] : ['radius']); // distances are in units of the grid
+  }
+});
 
 test.each(Object.entries(kinds))('takes the very rows of the plain algorithm: %s', async (_, makeRows) => {
   const random = createRandom(11);
@@ -32,8 +49,11 @@ test.each(Object.entries(kinds))('takes the very rows of the plain algorithm: %s
     snapToGrid(rows, dims);
     const starts = [...random.permutation(count).subarray(0, 1 + random.integer(4))];
     const wanted = starts.length + random.integer(count - starts.length + 1);
-    const taken = await selectCoreset(rows, dims, wanted, starts);
-    expectClose(taken, plainly(rows, dims, wanted, starts), {}, `set ${set}: ${wanted} of ${count} × ${dims}`);
+    for (const start of [{ rows: starts }, { meanDistanceTo: starts }]) {
+      const taken = await selectCoreset(rows, dims, wanted, start);
+      const name = `set ${set}: ${wanted} of ${count} × ${dims} from ${Object.keys(start)}`;
+      expectClose(taken, plainly(rows, dims, wanted, start), {}, name);
+    }
   }
 });
 
@@ -42,11 +62,14 @@ test('takes the very rows of the plain algorithm over several blocks and chunks'
   const random = createRandom(12);
   const rows = float32(count * dims, (i) => random.normal() / (1 + (i % dims)));
   snapToGrid(rows, dims);
-  expectClose(await selectCoreset(rows, dims, wanted, [4, 2]), greedyCoreset(rows, dims, wanted, [4, 2]).index);
+  expectClose(
+    await selectCoreset(rows, dims, wanted, { rows: [4, 2] }),
+    greedyCoreset(rows, dims, wanted, { rows: [4, 2] }).index,
+  );
 });
 
 test('a row outside the block that is as far as the best inside comes first where it lies lower', async () => {
-  // Rows 1 to 2046, `far` and `farthest` are the block. Once `farthest` is taken, `far` is as far as `outside`.
+  // The block holds `farthest`, `far` and part of the crowd. Once `farthest` is taken, `far` is as far as `outside`.
   const [start, crowd, outside, far, farthest] = [
     [0, 0],
     [48, 14],
@@ -55,21 +78,24 @@ test('a row outside the block that is as far as the best inside comes first wher
     [60, 50],
   ];
   const rows = Float32Array.from([start, ...Array(2046).fill(crowd), outside, far, farthest].flat());
-  expectClose(greedyCoreset(rows, 2, 4, [0]).index, [0, 2049, 2047, 2048]);
-  expectClose(await selectCoreset(rows, 2, 4, [0]), [0, 2049, 2047, 2048]);
+  expectClose(greedyCoreset(rows, 2, 4, { rows: [0] }).index, [0, 2049, 2047, 2048]);
+  expectClose(await selectCoreset(rows, 2, 4, { rows: [0] }), [0, 2049, 2047, 2048]);
 });
 
 test('more rows as far as each other than a block holds are taken in their order', async () => {
   const [count, dims] = [5000, 2];
   const rows = float32(count * dims, (i) => (i < dims ? 0 : 1000)); // row 0 apart from 4,999 copies of another
-  expectClose(await selectCoreset(rows, dims, 10, [0]), [0, 1]);
+  expectClose(await selectCoreset(rows, dims, 10, { rows: [0] }), [0, 1]);
   const onCircle = float32(count * dims, (i) => (i < dims ? 0 : [1000, 0, 0, 1000, -1000, 0, 0, -1000][i % 8]!));
-  expectClose(await selectCoreset(onCircle, dims, 10, [0]), greedyCoreset(onCircle, dims, 5, [0]).index);
+  expectClose(
+    await selectCoreset(onCircle, dims, 10, { rows: [0] }),
+    greedyCoreset(onCircle, dims, 5, { rows: [0] }).index,
+  );
 });
 
 test('ends with the start rows where no more are wanted', async () => {
   const rows = float32(40, (i) => i);
-  expectClose(await selectCoreset(rows, 2, 3, [7, 1, 5]), [7, 1, 5]);
+  expectClose(await selectCoreset(rows, 2, 3, { rows: [7, 1, 5] }), [7, 1, 5]);
 });
 
 test('the grid keeps whole numbers whose distances float32 holds exactly', () => {

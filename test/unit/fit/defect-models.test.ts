@@ -20,7 +20,8 @@ function madeUpSamples(good: number, defects: number, strength: number) {
     Math.abs(random.normal() + (i % patches === 3 && i >= good * patches ? 3 * strength : 0)),
   );
   const images = (count: number, shift: number) => ({
-    raw: [],
+    projected: [],
+    subspaceVectors: [],
     embeddings: Array.from({ length: count }, () => embedding(shift)),
     appearances: Array.from({ length: count }, appearance),
   });

@@ -1,17 +1,19 @@
 import { expect, test } from 'vitest';
 import { addMoments, createMoments, fitProjection } from '../../../src/fit/projection.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
-import { levelChannels, patchVectorLength } from '../../../src/shared/networks.js';
+import { bankLayers, layers, patchVectorLength } from '../../../src/shared/networks.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
 
 // N images of P patches with C channels; the two levels have very different scales and means.
 const [N, P, C] = [6, 100, patchVectorLength];
+const stride16 = layers.stride16.channels;
+const weighted = bankLayers.map((name) => [name, 1] as const);
 const random = createRandom(31);
 const shape = float32(C, () => 0.2 + random.uniform() ** 3);
 const images = Array.from({ length: N }, () =>
   float32(P * C, (i) => {
     const channel = i % C;
-    const level = channel < levelChannels.stride16 ? 1 : 40;
+    const level = channel < stride16 ? 1 : 40;
     return level * (3 + shape[channel]! * random.normal());
   }),
 );
@@ -19,12 +21,12 @@ const images = Array.from({ length: N }, () =>
 for (const raw of images) {
   for (let p = 0; p < P; p++) {
     const factor = 4 * random.normal();
-    for (let c = 0; c < C; c += 3) raw[p * C + c]! += factor * (c < levelChannels.stride16 ? 1 : 40);
+    for (let c = 0; c < C; c += 3) raw[p * C + c]! += factor * (c < stride16 ? 1 : 40);
   }
 }
 
 function momentsOf(raws: readonly Float32Array[]) {
-  const moments = createMoments();
+  const moments = createMoments(C);
   for (const raw of raws) {
     const sums = new Float64Array(C);
     const products = new Float64Array(C * C);
@@ -71,7 +73,7 @@ function statisticsOf(projected: (Float64Array | Float32Array)[], d: number) {
 
 test('projected training patches are centred and their components uncorrelated, in order of variance', () => {
   const d = 12;
-  const projection = fitProjection(momentsOf(images), d);
+  const projection = fitProjection(momentsOf(images), weighted, d);
   const { means, covariance } = statisticsOf(
     images.map((raw) => project(raw, projection)),
     d,
@@ -89,7 +91,7 @@ test('projected training patches are centred and their components uncorrelated, 
 });
 
 test('all components together have the variance of two levels of variance 1, whatever their scales', () => {
-  const projection = fitProjection(momentsOf(images), C);
+  const projection = fitProjection(momentsOf(images), weighted, C);
   const { covariance } = statisticsOf(
     images.map((raw) => project(raw, projection)),
     C,
@@ -98,12 +100,62 @@ test('all components together have the variance of two levels of variance 1, wha
   expect(total).toBeCloseTo(2, 4);
 });
 
+test('a layer of another weight has the variance of its square', () => {
+  const [first, second] = bankLayers;
+  const projection = fitProjection(
+    momentsOf(images),
+    [
+      [first, 0.5],
+      [second, 2],
+    ],
+    null,
+  );
+  const { covariance } = statisticsOf(
+    images.map((raw) => project(raw, projection)),
+    C,
+  );
+  const variance = (from: number, to: number) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += covariance[i * C + i]!;
+    return sum;
+  };
+  expect(variance(0, stride16)).toBeCloseTo(0.25, 4);
+  expect(variance(stride16, C)).toBeCloseTo(4, 3);
+});
+
+test('without principal components each channel keeps its place, centred', () => {
+  const { matrix, bias } = fitProjection(momentsOf(images), weighted, null);
+  expect(bias).toHaveLength(C);
+  for (let i = 0; i < C; i++) {
+    const row = matrix.subarray(i * C, (i + 1) * C);
+    expect(row.findIndex((value) => value !== 0)).toBe(i);
+    expect(row.findLastIndex((value) => value !== 0)).toBe(i);
+  }
+  const { means } = statisticsOf(
+    images.map((raw) => project(raw, { matrix, bias })),
+    C,
+  );
+  expectClose(means, new Float64Array(C), { atol: 1e-4 });
+});
+
+test('the layers that stand first are learned from alone where others follow', () => {
+  const moments = momentsOf(images);
+  const [first] = bankLayers;
+  const shorter = createMoments(stride16);
+  shorter.count = moments.count;
+  shorter.sums.set(moments.sums.subarray(0, stride16));
+  for (let i = 0; i < stride16; i++) {
+    shorter.products.set(moments.products.subarray(i * C, i * C + stride16), i * stride16);
+  }
+  expect(fitProjection(moments, [[first, 1]], 5)).toEqual(fitProjection(shorter, [[first, 1]], 5));
+});
+
 test('the largest entry of each component is positive', () => {
   const d = 12;
-  const { matrix } = fitProjection(momentsOf(images), d);
+  const { matrix } = fitProjection(momentsOf(images), weighted, d);
   const { covariance } = statisticsOf(images, C);
   const levelScale = (c: number) => {
-    const [from, to] = c < levelChannels.stride16 ? [0, levelChannels.stride16] : [levelChannels.stride16, C];
+    const [from, to] = c < stride16 ? [0, stride16] : [stride16, C];
     let variance = 0;
     for (let i = from; i < to; i++) variance += covariance[i * C + i]!;
     return Math.sqrt(variance);
@@ -115,6 +167,6 @@ test('the largest entry of each component is positive', () => {
 });
 
 test('images that are all of one colour give a projection of finite numbers', () => {
-  const { matrix, bias } = fitProjection(momentsOf([new Float32Array(P * C).fill(0.3)]), 8);
+  const { matrix, bias } = fitProjection(momentsOf([new Float32Array(P * C).fill(0.3)]), weighted, 8);
   expect([...matrix, ...bias].every(Number.isFinite)).toBe(true);
 });

@@ -7,8 +7,14 @@ import { goldenCases } from '../../helpers/golden.js';
 
 test.each(goldenCases('coreset'))('golden case $name', (golden) => {
   const { data, shape } = golden.float32('embedding');
-  const { index, radius } = greedyCoreset(data, shape[1]!, golden.params.size!, [golden.params.start!]);
-  golden.check({ index, radius });
+  const { size, start } = golden.params;
+  if (start === undefined) {
+    const meanDistanceTo = Array.from(golden.int64('start_points').data, Number);
+    golden.check({ index: greedyCoreset(data, shape[1]!, size!, { meanDistanceTo }).index });
+  } else {
+    const { index, radius } = greedyCoreset(data, shape[1]!, size!, { rows: [start] });
+    golden.check({ index, radius });
+  }
 });
 
 const [N, D] = [80, 5];
@@ -19,7 +25,7 @@ const rowsAt = (index: ArrayLike<number>) =>
 
 test('each choice is the row farthest from the start rows and the choices before', () => {
   const startRows = [3, 14, 15];
-  const { index, radius } = greedyCoreset(rows, D, 20, startRows);
+  const { index, radius } = greedyCoreset(rows, D, 20, { rows: startRows });
   expectClose(index.subarray(0, 3), startRows);
   for (let chosen = 3; chosen < 20; chosen++) {
     const { distance } = nearestNeighbors(rows, rowsAt(index.subarray(0, chosen)), D, 1);
@@ -28,8 +34,22 @@ test('each choice is the row farthest from the start rows and the choices before
   }
 });
 
+test('from the mean distance to some rows, the first choice has the largest and none of them is chosen for being one', () => {
+  const meanDistanceTo = [3, 14];
+  const { index, radius } = greedyCoreset(rows, D, 20, { meanDistanceTo });
+  const { neighbors, distance } = nearestNeighbors(rows, rowsAt(meanDistanceTo), D, 2);
+  const means = Float64Array.from(
+    { length: N },
+    (_, n) => (distance[n * neighbors]! + distance[n * neighbors + 1]!) / 2,
+  );
+  const largest = Math.max(...means);
+  expect(index[0]).toBe(means.indexOf(largest));
+  expectClose([radius[0]!], [largest], { rtol: 1e-6 });
+  expect(radius.length).toBe(20);
+});
+
 test('the whole set chooses every row once', () => {
-  const { index, radius } = greedyCoreset(rows, D, N, [7]);
+  const { index, radius } = greedyCoreset(rows, D, N, { rows: [7] });
   expectClose(
     index.toSorted(),
     Int32Array.from({ length: N }, (_, i) => i),
@@ -39,8 +59,8 @@ test('the whole set chooses every row once', () => {
 
 test('the order of the rows changes their numbers and nothing else', () => {
   const order = random.permutation(N);
-  const plain = greedyCoreset(rows, D, 12, [order[0]!]);
-  const shuffled = greedyCoreset(rowsAt(order), D, 12, [0]);
+  const plain = greedyCoreset(rows, D, 12, { rows: [order[0]!] });
+  const shuffled = greedyCoreset(rowsAt(order), D, 12, { rows: [0] });
   expectClose(
     shuffled.index.map((row) => order[row]!),
     plain.index,
@@ -48,11 +68,10 @@ test('the order of the rows changes their numbers and nothing else', () => {
 });
 
 test.each([
-  ['no start row', 5, []],
-  ['more start rows than the size', 1, [1, 2]],
-  ['more than there are', N + 1, [0]],
-])('%s is SHAPE_MISMATCH', (_, size, startRows) => {
-  expect(() => greedyCoreset(rows, D, size, startRows)).toThrowError(
-    expect.objectContaining({ code: 'SHAPE_MISMATCH' }),
-  );
+  ['no start row', 5, { rows: [] }],
+  ['no row to measure to', 5, { meanDistanceTo: [] }],
+  ['more start rows than the size', 1, { rows: [1, 2] }],
+  ['more than there are', N + 1, { rows: [0] }],
+])('%s is SHAPE_MISMATCH', (_, size, start) => {
+  expect(() => greedyCoreset(rows, D, size, start)).toThrowError(expect.objectContaining({ code: 'SHAPE_MISMATCH' }));
 });

@@ -5,6 +5,7 @@ import { createGraphBuilder } from '../../../src/shared/onnx/graph-builder.js';
 import { type Preprocessing, prepareImage, readImageInput } from '../../../src/shared/onnx/image-input.js';
 import type { ElementType, GraphProto } from '../../../src/shared/onnx/model.js';
 import { expectClose, float32 } from '../../helpers/arrays.js';
+import { goldenCases } from '../../helpers/golden.js';
 
 const [H, W] = [4, 6];
 const pixels = Uint8Array.from({ length: H * W * 3 }, (_, i) => (i * 53) % 256);
@@ -42,6 +43,18 @@ test('(value · scale - mean) / std of each channel', () => {
     return (pixels[3 * (i % (H * W)) + c]! - mean[c]!) / std[c]!;
   });
   expectClose(data, want, { atol: 1e-5 });
+});
+
+test.each(goldenCases('preprocess'))('golden case preprocess $name', (golden) => {
+  const { data, shape } = golden.uint8('image');
+  const [mean, std] = [
+    [0.485, 0.456, 0.406],
+    [0.229, 0.224, 0.225],
+  ];
+  const [H, W] = shape as [number, number, number];
+  const input = { name: 'x', channels: 3, layout: 'nchw', scale: 1, mean: mean!, std: std! } as const;
+  const { data: tensor } = prepareImage(data, H, W, input);
+  golden.check({ tensor });
 });
 
 test('channels last', () => {

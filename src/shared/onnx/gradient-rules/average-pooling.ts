@@ -1,4 +1,4 @@
-import { addFloats, addReshape } from './opset-forms.js';
+import { addExpand, addFloats, addReshape } from './opset-forms.js';
 import { type GradientRules, intAttribute, intsAttribute, type RuleContext } from './rule.js';
 import { extentOf, type SlidingAxis, slidingAxes, transposedAttributes } from './windows.js';
 
@@ -18,11 +18,12 @@ export const averagePoolingRules: GradientRules = {
     const spread = graph.add('ConvTranspose', [planes, ones], transposedAttributes(axes));
     return [addReshape(context, spread, input)];
   },
-  GlobalAveragePool: ({ node, graph, outputGradients, dims, scalar }) => {
+  GlobalAveragePool: (context) => {
+    const { node, graph, outputGradients, dims, scalar } = context;
     const input = dims(node.input[0]!);
     const share = scalar(1 / product(input.slice(2)), node.input[0]!);
     const shares = graph.add('Mul', [outputGradients[0]!, share]);
-    return [graph.add('Expand', [shares, graph.integers(...input)])];
+    return [addExpand(context, shares, input)];
   },
 };
 

@@ -1,4 +1,6 @@
-import { addReshape } from './opset-forms.js';
+import { formulasOf } from './formulas.js';
+import { addExpand, addReshape } from './opset-forms.js';
+import { otherOf } from './rescale.js';
 import { type GradientRules, intAttribute, intsAttribute, type RuleContext } from './rule.js';
 import { extentOf, padsOf, type SlidingAxis, slidingAttributes, slidingAxes } from './windows.js';
 
@@ -25,20 +27,21 @@ function poolGradient(context: RuleContext, kernel: readonly number[]): (string 
 
 /**
  * Puts values (N, C, ...output) to their places in zeros (N, C, ...input), where those that meet add up. Operator sets before
- * 16 only replace: there windows that do not overlap go together, so that none meet, and the parts are added.
+ * 16, and onnxruntime for float16, only replace: there windows that do not overlap go together, so that none meet, and the parts are added.
  */
 function addUnpool(context: RuleContext, values: string, places: string, axes: readonly SlidingAxis[]): string {
-  const { node, graph, opset, dims, scalar } = context;
+  const { node, graph, opset, dims, type, scalar } = context;
   const input = dims(node.input[0]!);
   const size = input.reduce((all, each) => all * each, 1);
   const steps = axes.map((axis) => Math.min(Math.ceil(extentOf(axis) / axis.stride), axis.output));
   const overlaps = steps.some((step) => step > 1);
-  const zeros = graph.add('Expand', [scalar(0, node.input[0]!), graph.integers(size)]);
+  const zeros = addExpand(context, scalar(0, node.input[0]!), [size]);
   const scatter = (indices: string, updates: string, attributes: { reduction?: string }) => {
     const flat = [indices, updates].map((tensor) => addReshape(context, tensor, [-1]));
     return graph.add('ScatterElements', [zeros, ...flat], { axis: 0, ...attributes });
   };
-  if (opset >= 16 || !overlaps) {
+  const canAdd = opset >= 16 && type(node.input[0]!) !== 'float16';
+  if (canAdd || !overlaps) {
     return addReshape(context, scatter(places, values, overlaps ? { reduction: 'add' } : {}), input);
   }
   const parts = gridOf(steps).map((starts) => {
@@ -65,30 +68,15 @@ function gridOf(sizes: readonly number[]): number[][] {
 
 /**
  * DeepLIFT through a maximum, so that contributions add up: with m = max(y, y') of sample and reference, g (m - y') goes to the
- * sample's largest input and g (y - m) to the reference's, and their sum is divided by x - x'; 0 where |x - x'| < 1e-7. (The
- * rule of the package shap.)
+ * sample's largest input and g (m - y) to the reference's, and their difference is divided by x - x'; 0 where |x - x'| < 1e-7.
+ * (The rule of the package shap.)
  */
 function addCrossMaximum(context: RuleContext, unpool: (values: string) => string): string {
-  const { node, graph, outputGradients, scalar } = context;
-  const [input, output] = [node.input[0]!, node.output[0]!];
-  const [sample, reference] = addHalves(context, input, input);
-  const [y, yReference] = addHalves(context, output, output);
-  const largest = graph.add('Max', [y, yReference]);
-  const differences = [graph.add('Sub', [largest, yReference]), graph.add('Sub', [y, largest])];
-  const both = graph.add('Concat', differences, { axis: 0 });
-  const unpooled = unpool(graph.add('Mul', [outputGradients[0]!, both]));
-  const sum = graph.add('Add', addHalves(context, unpooled, input));
-  const delta = graph.add('Sub', [sample, reference]);
-  const isSmall = graph.add('Less', [graph.add('Abs', [delta]), scalar(1e-7, input)]);
-  const divisor = graph.add('Where', [isSmall, scalar(1, input), delta]);
-  const multiplier = graph.add('Where', [isSmall, scalar(0, input), graph.add('Div', [sum, divisor])]);
-  return graph.add('Concat', [multiplier, multiplier], { axis: 0 });
-}
-
-/** The samples and the references of a tensor whose batch is that of `like`. */
-function addHalves({ graph, dims }: RuleContext, tensor: string, like: string): [string, string] {
-  const batch = dims(like)[0]!;
-  const part = (from: number, to: number) =>
-    graph.add('Slice', [tensor, graph.integers(from), graph.integers(to), graph.integers(0)]);
-  return [part(0, batch / 2), part(batch / 2, batch)];
+  const { node, outputGradients, dims } = context;
+  const [x, y] = [node.input[0]!, node.output[0]!];
+  const { abs, div, less, max, mul, sub, where } = formulasOf(context);
+  const otherY = otherOf(context, y);
+  const placed = unpool(mul(outputGradients[0]!, sub(max(y, otherY), otherY)));
+  const delta = sub(x, otherOf(context, x));
+  return where(less(abs(delta), 1e-7), 0, div(sub(placed, otherOf(context, placed, dims(x))), delta));
 }

@@ -1,4 +1,4 @@
-import { addFloats } from './opset-forms.js';
+import { addFloats, addReshape } from './opset-forms.js';
 import type { RuleContext } from './rule.js';
 import { extentOf, groupOf, type SlidingAxis, transposedAttributes } from './windows.js';
 
@@ -6,7 +6,7 @@ import { extentOf, groupOf, type SlidingAxis, transposedAttributes } from './win
 
 /**
  * What a Conv node passes back to its input: each output is scattered over its window. ConvTranspose does that; by groups it
- * takes several times as long as the Conv of a spread gradient with the weights turned round.
+ * takes several times as long as a Conv by the weights turned round, for which the gradient is spread first.
  */
 export function addScattered(context: RuleContext, gradient: string, axes: readonly SlidingAxis[]): string {
   const { node, graph, wanted, dims, type, values } = context;
@@ -14,37 +14,27 @@ export function addScattered(context: RuleContext, gradient: string, axes: reado
   const fixed = wanted[1] || type(weights) !== 'float32' ? undefined : values(weights);
   const group = groupOf(context);
   const isDense = axes.every(({ stride }) => stride === 1);
-  const margins = [
-    ...axes.map((axis) => extentOf(axis) - 1 - axis.begin),
-    ...axes.map((axis) => extentOf(axis) - axis.stride - axis.end),
-  ];
-  if (fixed && (isDense || group > 1) && margins.every((margin) => margin >= 0)) {
-    const [M, channels, ...kernel] = dims(weights) as [number, number, ...number[]];
-    const reversed = reverseWeights(fixed, [M, channels, ...kernel], group);
-    const constant = graph.constant(reversed, [channels * group, M / group, ...kernel]);
-    const spread = isDense ? gradient : addSpread(context, gradient, axes);
-    const dilations = axes.map(({ dilation }) => dilation);
-    return graph.add('Conv', [spread, constant], { kernel_shape: kernel, dilations, pads: margins, group });
+  const margins = (['begin', 'end'] as const).flatMap((side) => axes.map((axis) => extentOf(axis) - 1 - axis[side]));
+  if (!fixed || !(isDense || group > 1) || margins.some((margin) => margin < 0)) {
+    return graph.add('ConvTranspose', [gradient, weights], { ...transposedAttributes(axes), group });
   }
-  return graph.add('ConvTranspose', [gradient, weights], { ...transposedAttributes(axes), group });
+  const [M, channels, ...kernel] = dims(weights) as [number, number, ...number[]];
+  const reversed = reverseWeights(fixed, [M, channels, ...kernel], group);
+  const constant = graph.constant(reversed, [channels * group, M / group, ...kernel]);
+  const spread = isDense ? gradient : addSpread(context, gradient, axes);
+  const dilations = axes.map(({ dilation }) => dilation);
+  return graph.add('Conv', [spread, constant], { kernel_shape: kernel, dilations, pads: margins, group });
 }
 
-/** Values (N, M, ...output) a stride apart, zeros between and after them: (N, M, ...output * stride). */
+/** Values (N, M, ...output) a stride apart, with zeros between them: what a ConvTranspose by the number 1 makes of each channel. */
 function addSpread(context: RuleContext, tensor: string, axes: readonly SlidingAxis[]): string {
-  const { node, graph } = context;
-  const scales = graph.constant(Float32Array.from([1, 1, ...axes.map(({ stride }) => stride)]), [axes.length + 2]);
-  const repeated = graph.add('Resize', [tensor, graph.constant(new Float32Array(0), [0]), scales], {
-    mode: 'nearest',
-    coordinate_transformation_mode: 'asymmetric',
-    nearest_mode: 'floor',
-  });
-  let kept = [1];
-  for (const { output, stride } of axes) {
-    const along = Array.from({ length: output * stride }, (_, place) => (place % stride === 0 ? 1 : 0));
-    kept = kept.flatMap((each) => along.map((here) => each * here));
-  }
-  const sizes = axes.map(({ output, stride }) => output * stride);
-  return graph.add('Mul', [repeated, addFloats(context, Float32Array.from(kept), sizes, node.input[0]!)]);
+  const { node, graph, dims } = context;
+  const [N, M] = dims(node.output[0]!) as [number, number];
+  const one = addFloats(context, Float32Array.of(1), [1, 1, ...axes.map(() => 1)], node.input[0]!);
+  const planes = addReshape(context, tensor, [N * M, 1, ...axes.map(({ output }) => output)]);
+  const strides = axes.map(({ stride }) => stride);
+  const spread = graph.add('ConvTranspose', [planes, one], { strides });
+  return addReshape(context, spread, [N, M, ...axes.map(({ output, stride }) => (output - 1) * stride + 1)]);
 }
 
 /** Weights (M, C / G, ...kernel) with channels swapped within each group and taps in reverse: (C, M / G, ...kernel). */

@@ -1,48 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { Tensor } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
-import { createRandom } from '../../../../src/shared/kernels/random.js';
 import { createGraphBuilder, type GraphBuilder } from '../../../../src/shared/onnx/graph-builder.js';
-import { readModel, writeModel } from '../../../../src/shared/onnx/model.js';
-import { createSession } from '../../../../src/shared/onnx/session.js';
+import { readModel } from '../../../../src/shared/onnx/model.js';
 import { expectClose } from '../../../helpers/arrays.js';
+import { pairs, sumsOf } from '../../../helpers/completeness.js';
 import { goldenCases } from '../../../helpers/golden.js';
 import { differentiate } from '../../../helpers/gradient-check.js';
 import { randomGraph, randomGraphDims } from '../../../helpers/random-graphs.js';
 import { D, squeezeExcitation, T, transformerBlock } from '../../../helpers/small-networks.js';
-
-const pairs = 2;
-
-/** By pair, Σ multiplier · Δinput and Δ of Σ weights · output. */
-async function sumsOf(compose: (graph: GraphBuilder, inputs: string[]) => string, dims: number[], seed: number) {
-  const random = createRandom(seed);
-  const values = (count: number) => Float32Array.from({ length: count }, () => random.uniform() * 2 - 1);
-  const graph = createGraphBuilder();
-  graph.output('result', compose(graph, [graph.input('x', 'float32', dims)]));
-  const model = graph.build();
-  const x = values(dims.reduce((product, size) => product * size, 1));
-  const feeds = { x: new Tensor('float32', x, dims) };
-  const session = await createSession(writeModel(model));
-  const { result } = await session.run(feeds);
-  await session.release();
-  const output = result!.data as Float32Array;
-  const sample = values(output.length / 2 / pairs);
-  const weights = Float32Array.from(output, (_, i) => sample[i % sample.length]!);
-  const [multipliers] = await differentiate(model, ['x'], feeds, { weights, dims: result!.dims }, 'deeplift-rescale');
-  const difference = (array: Float32Array, factors: Float32Array, pair: number) => {
-    const size = array.length / 2 / pairs;
-    let sum = 0;
-    for (let i = pair * size; i < (pair + 1) * size; i++) sum += factors[i]! * (array[i]! - array[i + pairs * size]!);
-    return sum;
-  };
-  const half = multipliers!.length / 2;
-  return {
-    samples: multipliers!.subarray(0, half),
-    references: multipliers!.subarray(half),
-    attributed: Array.from({ length: pairs }, (_, pair) => difference(x, multipliers!, pair)),
-    changed: Array.from({ length: pairs }, (_, pair) => difference(output, weights, pair)),
-  };
-}
 
 for (let seed = 0; seed < 40; seed++) {
   const { names, compose } = randomGraph(seed, { hasKinks: true, without: ['einsum'] });
@@ -118,7 +84,9 @@ test('the multiplier of a tiny change is the derivative', async () => {
 for (const golden of goldenCases('deep-shap')) {
   test(`deep-shap/${golden.name}: multipliers times differences, mean over references`, async () => {
     const [x, background] = [golden.float32('x'), golden.float32('background')];
-    const [rows, features] = x.shape as [number, number];
+    const [rows, ...sample] = x.shape as [number, ...number[]];
+    const features = sample.reduce((product, size) => product * size, 1);
+    const classes = golden.output('expected_value').data.length;
     const references = background.shape[0]!;
     const batch = rows * references;
     const paired = new Float32Array(2 * batch * features);
@@ -129,14 +97,17 @@ for (const golden of goldenCases('deep-shap')) {
     }
     const graph = createGraphBuilder({ base: readModel(readFileSync(golden.network())) });
     graph.output('result', 'logits');
-    const feeds = { input: new Tensor('float32', paired, [2 * batch, features]) };
-    const seed = { weights: new Float32Array(2 * batch).fill(1), dims: [2 * batch, 1] };
-    const [multipliers] = await differentiate(graph.build(), ['input'], feeds, seed, 'deeplift-rescale');
-    const phi = new Float64Array(rows * features);
-    for (let i = 0; i < batch * features; i++) {
-      const row = Math.floor(i / features / references);
-      phi[row * features + (i % features)]! +=
-        (multipliers![i]! * (paired[i]! - paired[i + batch * features]!)) / references;
+    const feeds = { input: new Tensor('float32', paired, [2 * batch, ...sample]) };
+    const phi = new Float64Array(rows * features * classes);
+    for (let k = 0; k < classes; k++) {
+      const weights = Float32Array.from({ length: 2 * batch * classes }, (_, i) => (i % classes === k ? 1 : 0));
+      const seed = { weights, dims: [2 * batch, classes] };
+      const [multipliers] = await differentiate(graph.build(), ['input'], feeds, seed, 'deeplift-rescale');
+      for (let i = 0; i < batch * features; i++) {
+        const row = Math.floor(i / features / references);
+        phi[(row * features + (i % features)) * classes + k]! +=
+          (multipliers![i]! * (paired[i]! - paired[i + batch * features]!)) / references;
+      }
     }
     golden.check({ phi }, ['expected_value']);
   });

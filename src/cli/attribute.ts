@@ -1,0 +1,120 @@
+import { mkdir, readFile } from 'node:fs/promises';
+import { Option } from 'commander';
+import { type AttributionMethod, attribute as attributeRows, attributionMethods } from '../explain/shap/attribute.js';
+import { treeOps } from '../explain/shap/read-tree-ensemble.js';
+import { featureCountOf, inputNamesOf, openTabularModel } from '../explain/shap/tabular-model.js';
+import { type Compute, createCompute } from '../shared/compute.js';
+import { loadConfig } from '../shared/config.js';
+import { messageOf, PatchlineError } from '../shared/errors.js';
+import { type ModelProto, readModel } from '../shared/onnx/model.js';
+import {
+  assertSameColumns,
+  assertValues,
+  inOrderOf,
+  type RowsFile,
+  readNodeCover,
+  readRows,
+} from './attribution-data.js';
+import { describeAttribution, writeAttribution } from './attribution-result.js';
+import { answer, type CommonOptions, defineCommand, wholeNumber } from './command-line.js';
+import { createProgress } from './progress.js';
+
+interface AttributeOptions extends CommonOptions {
+  model: string;
+  data: string;
+  background?: string;
+  method: AttributionMethod | 'auto';
+  target?: number;
+  output?: string;
+  nodeCover?: string;
+  explainOutput?: 'margin' | 'probability';
+  out: string;
+}
+
+export const attribute = defineCommand(
+  'attribute',
+  'Attribute the predictions of an ONNX model to the columns of its input, by Shapley values.',
+  'patchline attribute --model forest.onnx --data parts.csv --background usual.csv --out ./attribution',
+)
+  .requiredOption('--model <file>', 'the model, .onnx')
+  .requiredOption('--data <file>', 'rows to explain, .csv with column names or .npy')
+  .requiredOption('--out <dir>', 'gets shap_values.npy, expected_value.npy and attributions.csv')
+  .option('--background <file>', 'usual rows that they are compared with, .csv or .npy')
+  .addOption(
+    new Option('--method <name>', 'auto: tree or linear for such models, else exact for up to 16 columns, else kernel')
+      .choices(['auto', ...attributionMethods])
+      .default('auto'),
+  )
+  .option('--target <k>', 'one output (default: all, on a last axis)', wholeNumber(0))
+  .option('--output <name>', 'the output to explain (default: logits, else the only one of shape (N, K))')
+  .option(
+    '--node-cover <file>',
+    '.npy: training weight of each tree node, in the order of the model; explains trees without a background',
+  )
+  .addOption(
+    new Option(
+      '--explain-output <scale>',
+      'default: margins of trees and linear models, else the output as it stands',
+    ).choices(['margin', 'probability']),
+  )
+  .action(async (options: AttributeOptions) => {
+    const { threads } = await loadConfig(options.config);
+    const proto = await readModelAt(options.model);
+    const { data, background } = await readData(options, proto);
+    const model = openTabularModel(proto, data.axes, options.output);
+    const n = data.rows.length / model.D;
+    const progress = createProgress('attributing', n);
+    let compute: Compute | undefined;
+    try {
+      const question = {
+        rows: data.rows,
+        background: background?.rows,
+        nodeCover: options.nodeCover === undefined ? undefined : await readNodeCover(options.nodeCover),
+        scale: options.explainOutput,
+        onRows: (count: number) => {
+          for (let row = 0; row < count; row++) progress.tick();
+        },
+      };
+      const openCompute = () => {
+        compute = createCompute({ threads });
+        return compute;
+      };
+      const attribution = await attributeRows(model, options.method, question, {
+        target: options.target,
+        ...(threads > 1 && { openCompute }),
+      });
+      await mkdir(options.out, { recursive: true });
+      const names = data.columns ?? background?.columns ?? columnNames(proto, model.D);
+      const report = await writeAttribution(options.out, attribution, { data, names, output: model.output });
+      answer(options, report, describeAttribution(report));
+    } finally {
+      progress.stop();
+      await compute?.close();
+    }
+  });
+
+async function readModelAt(path: string): Promise<ModelProto> {
+  const bytes = await readFile(path).catch((cause: unknown) => {
+    throw new PatchlineError('MODEL_DAMAGED', `Expected an ONNX model in ${path} but ${messageOf(cause)}`, { cause });
+  });
+  return readModel(bytes, path);
+}
+
+async function readData({ data: dataPath, background: backgroundPath }: AttributeOptions, proto: ModelProto) {
+  const D = featureCountOf(proto);
+  const inputs = inputNamesOf(proto);
+  const ordered = (file: RowsFile) => (inputs.length > 1 && inputs.length === D ? inOrderOf(inputs, file) : file);
+  const data = ordered(await readRows(dataPath, '--data', D));
+  const background =
+    backgroundPath === undefined ? undefined : ordered(await readRows(backgroundPath, '--background', D));
+  const takesMissing = proto.graph.node.some(({ opType }) => treeOps.includes(opType) || opType === 'Imputer');
+  if (background) assertSameColumns(data, background);
+  for (const file of background ? [data, background] : [data]) assertValues(file, takesMissing);
+  return { data, background };
+}
+
+/** The inputs, where there is one for each column. */
+function columnNames(proto: ModelProto, D: number): string[] {
+  const inputs = inputNamesOf(proto);
+  return inputs.length === D && D > 1 ? inputs : Array.from({ length: D }, (_, j) => `column ${j + 1}`);
+}
