@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { Layout } from '../explain/image-axes.js';
+import type { Picture } from '../explain/picture.js';
 import type { Config } from '../shared/config.js';
 import { messageOf, PatchlineError } from '../shared/errors.js';
 import { decodeImage, readSize } from '../shared/image.js';
@@ -12,8 +13,8 @@ export interface ExplainedInput {
   /** As the model is fed. */
   x: FloatTensor;
   layout: Layout;
-  /** (H, W, 3) of an image, at the size of the input. */
-  pixels?: Uint8Array;
+  /** Of an image. */
+  picture?: Picture;
 }
 
 /**
@@ -37,7 +38,9 @@ export async function readInput(
   const own = await readSize(bytes);
   const { height = own.height, width = own.width } = input;
   const { pixels } = await decodeImage(bytes, { height, width }, limits);
-  return { x: prepareImage(pixels, height, width, input), layout, pixels };
+  const prepare = (each: Uint8Array) => prepareImage(each, height, width, input);
+  const picture = { pixels, prepare: (each: Uint8Array) => prepare(each).data };
+  return { x: prepare(pixels), layout, picture };
 }
 
 /** A float32 array in a .npy file. */

@@ -1,16 +1,15 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Check } from '../explain/checks.js';
-import { displayExplanation, scaleEach } from '../explain/display.js';
-import { type ImageAxes, imageAxes } from '../explain/image-axes.js';
+import { displayExplanation } from '../explain/display.js';
+import type { Faithfulness } from '../explain/faithfulness/faithfulness.js';
+import { imageAxes } from '../explain/image-axes.js';
 import type { Explanation, Method } from '../explain/methods.js';
-import { type Question, sampleOf } from '../explain/question.js';
+import type { Question } from '../explain/question.js';
 import { PatchlineError } from '../shared/errors.js';
-import { encodePng } from '../shared/image.js';
-import { overlay } from '../shared/kernels/overlay.js';
 import { writeNpy } from '../shared/npy.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
-import type { ExplainedInput } from './explain-input.js';
+import { writePictures } from './explain-pictures.js';
 
 /** What the command prints with --json. */
 export interface ExplanationReport {
@@ -20,9 +19,32 @@ export interface ExplanationReport {
   layer?: string;
   /** Of what was written. */
   shape: number[];
-  explained: { sample: number; class: number; score: number; completenessGap?: number }[];
+  explained: ExplainedClass[];
   checks?: Check[];
+  faithfulness?: FaithfulnessFigures[];
   files: string[];
+}
+
+/** Areas under curves of the probability of the class. */
+interface FaithfulnessFigures {
+  sample: number;
+  class: number;
+  forwardPasses: number;
+  deletion: number;
+  insertion: number;
+  flipping: number;
+  flippingAtRandom: number;
+  /** What remains when the coldest pixels are imputed, less what remains when the hottest are. */
+  road: number;
+}
+
+interface ExplainedClass {
+  sample: number;
+  class: number;
+  score: number;
+  completenessGap?: number;
+  /** Of LIME; one coefficient for each segment. */
+  localModel?: { r2: number; prediction: number; intercept: number; coefficients: number[] };
 }
 
 export interface Explained {
@@ -33,19 +55,20 @@ export interface Explained {
   name: string;
   method: Method;
   question: Question;
-  input: ExplainedInput;
   explanation: Explanation;
   /** (N, K) */
   scores: Float32Array;
   layer: string | undefined;
-  checks: Check[] | undefined;
+  checks?: Check[];
+  /** For each class, one for each sample. */
+  faithfulness?: Faithfulness[][];
 }
 
 /** Writes the explanation where --out says. */
 export async function writeExplanation(explained: Explained): Promise<ExplanationReport> {
-  const { out, raw, question, explanation, method, scores, layer, checks } = explained;
+  const { out, raw, question, explanation, method, scores, layer, checks, faithfulness } = explained;
   const { network } = question.differentiator;
-  const { maps, completenessGaps } = explanation;
+  const { maps } = explanation;
   assertFinite(maps);
   const isFile = out.endsWith('.npy');
   const shown =
@@ -56,7 +79,7 @@ export async function writeExplanation(explained: Explained): Promise<Explanatio
   await mkdir(isFile ? dirname(out) : out, { recursive: true });
   const file = isFile ? out : join(out, 'explanation.npy');
   await writeFile(file, writeNpy({ dtype: 'float32', shape: [...dims], data }));
-  const pictures = isFile ? [] : await writeOverlays(shown, explained);
+  const pictures = isFile ? [] : await writePictures(out, shown, explained);
   return {
     method: explained.name,
     output: network.output,
@@ -67,13 +90,40 @@ export async function writeExplanation(explained: Explained): Promise<Explanatio
         sample,
         class: target,
         score: scores[sample * network.classes + target]!,
-        ...(completenessGaps && { completenessGap: completenessGaps[t]![sample]! }),
+        ...qualityOf(explanation, t, sample),
       })),
     ),
     ...(checks && { checks }),
+    ...(faithfulness && { faithfulness: figuresOf(question, faithfulness) }),
     files: [file, ...pictures],
   };
 }
+
+/** What the method itself says about how good its explanation is. */
+function qualityOf({ completenessGaps, lime }: Explanation, t: number, sample: number): Partial<ExplainedClass> {
+  if (completenessGaps) return { completenessGap: completenessGaps[t]![sample]! };
+  if (!lime) return {};
+  const { coefficients, ...fit } = lime.models[t]![sample]!;
+  return { localModel: { ...fit, coefficients: [...coefficients] } };
+}
+
+const figuresOf = ({ targets }: Question, faithfulness: readonly Faithfulness[][]): FaithfulnessFigures[] =>
+  targets.flatMap((classes, t) =>
+    classes.map((target, sample) => {
+      const measured = faithfulness[t]![sample]!;
+      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses } = measured;
+      return {
+        sample,
+        class: target,
+        forwardPasses,
+        deletion: deletion.area,
+        insertion: insertion.area,
+        flipping: flipping.area,
+        flippingAtRandom: flippingAtRandom.area,
+        road: roadColdest.area - roadHottest.area,
+      };
+    }),
+  );
 
 function assertFinite(maps: readonly FloatTensor[]): void {
   for (const { data } of maps) {
@@ -95,51 +145,31 @@ function joinTargets(maps: readonly FloatTensor[]): FloatTensor {
   return { data, dims: [maps.length, ...first.dims] };
 }
 
-/** overlay.png, or one for each class and sample; none where the input is no picture of one or three channels. */
-async function writeOverlays(shown: readonly FloatTensor[], { out, question, input }: Explained) {
-  const axes = imageAxes(question.x.dims, question.layout);
-  const { N, C, H, W } = axes;
-  if (C !== 1 && C !== 3) return [];
-  const files: string[] = [];
-  for (const [t, { data }] of shown.entries()) {
-    for (let n = 0; n < N; n++) {
-      const pixels = input.pixels ?? pixelsOf(sampleOf(question.x.data, n, N), axes);
-      const drawn = overlay(pixels, sampleOf(data, n, N));
-      const isOnly = N === 1 && shown.length === 1;
-      const file = join(out, isOnly ? 'overlay.png' : `overlay-sample-${n}-class-${question.targets[t]![n]}.png`);
-      await writeFile(file, await encodePng(drawn, { height: H, width: W, channels: 3 }));
-      files.push(file);
-    }
-  }
-  return files;
-}
-
-/** One sample of an array as a picture (H, W, 3): its smallest value black, its largest white. */
-function pixelsOf(sample: Float32Array, { C, H, W, channelStep, positionStep }: ImageAxes): Uint8Array {
-  const scaled = scaleEach(sample, 1);
-  const pixels = new Uint8Array(H * W * 3);
-  for (let p = 0; p < H * W; p++) {
-    for (let k = 0; k < 3; k++) {
-      pixels[3 * p + k] = Math.round(255 * scaled[p * positionStep + (C === 3 ? k : 0) * channelStep]!);
-    }
-  }
-  return pixels;
-}
-
-export function describeExplanation({ method, output, layer, shape, explained, checks, files }: ExplanationReport) {
+export function describeExplanation(report: ExplanationReport): string[] {
+  const { method, output, layer, shape, explained, checks, faithfulness, files } = report;
   const number = (value: number) => String(Number(value.toPrecision(6)));
   const several = new Set(explained.map(({ sample }) => sample)).size > 1;
   const place = (sample: number) => (several ? ` of sample ${sample}` : '');
   return [
     `${method} of ${output}${layer === undefined ? '' : ` at ${layer}`}`,
     ...explained.map(
-      ({ sample, class: target, score, completenessGap: gap }) =>
-        `class ${target}${place(sample)}: score ${number(score)}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}`,
+      ({ sample, class: target, score, completenessGap: gap, localModel }) =>
+        `class ${target}${place(sample)}: score ${number(score)}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}` +
+        (localModel
+          ? `, local R² ${number(localModel.r2)} of a model of ${localModel.coefficients.length} segments`
+          : ''),
     ),
     ...(checks?.length === 0 ? [`check: ${method} promises nothing that could be checked`] : []),
     ...(checks ?? []).map(
       ({ promise, sample, class: target, expected, received }) =>
         `check of class ${target}${place(sample)}: ${promise}: ${number(received)} and ${number(expected)}`,
+    ),
+    ...(faithfulness ?? []).map(
+      ({ sample, class: target, forwardPasses, deletion, insertion, flipping, flippingAtRandom, road }) =>
+        `faithfulness for class ${target}${place(sample)}, by ${forwardPasses} forward passes: ` +
+        `deletion ${number(deletion)} (lower is better), insertion ${number(insertion)} (higher is better), ` +
+        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better), ` +
+        `ROAD ${number(road)} (higher is better)`,
     ),
     ...files.map((file, index) => `wrote ${file}${index === 0 ? ` [${shape.join(', ')}]` : ''}`),
   ];

@@ -1,9 +1,11 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { createDifferentiator } from '../explain/differentiator.js';
+import { displayExplanation } from '../explain/display.js';
+import { explainFaithfulness } from '../explain/faithfulness/explain.js';
 import { defaultLayer, findLayers } from '../explain/layers.js';
-import { methods, requireMethod } from '../explain/methods.js';
+import { type Explanation, type Method, methods, requireMethod } from '../explain/methods.js';
 import { bindNetwork, type Network } from '../explain/network.js';
-import type { Question } from '../explain/question.js';
+import { axesOf, type Question } from '../explain/question.js';
 import { createCompute } from '../shared/compute.js';
 import { loadConfig } from '../shared/config.js';
 import { messageOf, PatchlineError } from '../shared/errors.js';
@@ -12,7 +14,7 @@ import { runGraphIn } from '../shared/onnx/run-graph.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';
 import { type ExplainedInput, readFloats, readInput } from './explain-input.js';
 import { describeExplanation, type ExplanationReport, writeExplanation } from './explain-result.js';
-import { createPhases } from './progress.js';
+import { createPhases, type Phases } from './progress.js';
 
 interface ExplainOptions extends CommonOptions {
   model: string;
@@ -76,7 +78,10 @@ export const explain = defineCommand(
     '--raw',
     'write signed values before any display step: at the size of the layer, or in the shape of the input',
   )
-  .option('--check', 'test what the method promises, and print what came out')
+  .option(
+    '--check',
+    'test what the method promises and, by 214 forward passes, whether changing what it names changes the score',
+  )
   .option('--list-layers', 'print the layers that --layer may name, and end')
   .action(async (options: ExplainOptions) => {
     const { limits, threads } = await loadConfig(options.config);
@@ -96,20 +101,15 @@ function prepareMethod(options: ExplainOptions) {
   if (name === undefined) throw usage(`Expected --method, one of ${Object.keys(methods).join(', ')}, or --list-layers`);
   if (out === undefined) throw usage('Expected --out, a .npy file or a directory');
   const method = requireMethod(name);
-  if (options.layer !== undefined && method.kind !== 'map') {
-    throw usage(`Expected --layer only beside methods that make class activation maps but received it beside ${name}`);
-  }
-  if (options.input.endsWith('.npy') && (options.mean ?? options.std ?? options.scale) !== undefined) {
-    throw usage(
-      'Expected --mean, --std and --scale only beside an image: a .npy file is fed to the model as it stands',
-    );
-  }
-  return { name, out, raw, method, explainQuestion: method.prepare(options.options ?? {}) };
+  const explainQuestion = method.prepare(options.options ?? {});
+  const topLabels = method.topLabels?.(options.options ?? {}) ?? 1;
+  assertFitting(options, name, method, topLabels);
+  return { name, out, raw, method, topLabels, explainQuestion };
 }
 
 async function explainInput(
-  { explainQuestion, ...prepared }: ReturnType<typeof prepareMethod>,
-  { target, layer: wantedLayer, check }: ExplainOptions,
+  { explainQuestion, topLabels, ...prepared }: ReturnType<typeof prepareMethod>,
+  options: ExplainOptions,
   network: Network,
   input: ExplainedInput,
   threads: number,
@@ -124,34 +124,69 @@ async function explainInput(
     const question: Question = {
       differentiator,
       run,
-      x: input.x,
-      layout: input.layout,
-      targets: targetsOf(network, scores, target),
-      layer: wantedLayer,
+      ...input,
+      targets: targetsOf(network, scores, options.target, topLabels),
+      layer: options.layer,
       report: (done, total) => phases.report({ phase: name, done, total }),
     };
     const layer = method.layerOf?.(question);
-    const explanation = await explainQuestion(question, readFloats);
-    const checks = check ? ((await explanation.check?.()) ?? []) : undefined;
-    return await writeExplanation({ ...prepared, question, explanation, scores, layer, checks, input });
+    const explanation: Explanation = await explainQuestion(question, readFloats);
+    const checked = options.check ? await check(method, question, explanation, phases) : {};
+    phases.stop();
+    return await writeExplanation({ ...prepared, question, explanation, scores, layer, ...checked });
   } finally {
     phases.stop();
     await compute.close();
   }
 }
 
-/** T times the class of each sample: those asked for, else of each sample the one of the largest score. */
-function targetsOf({ classes, samples }: Network, scores: Float32Array, wanted?: readonly number[]): number[][] {
+/** Options that mean nothing beside the method, the input or each other are refused. */
+function assertFitting(options: ExplainOptions, name: string, method: Method, topLabels: number): void {
+  if (options.layer !== undefined && method.kind !== 'map') {
+    throw usage(`Expected --layer only beside methods that make class activation maps but received it beside ${name}`);
+  }
+  if (options.input.endsWith('.npy') && (options.mean ?? options.std ?? options.scale) !== undefined) {
+    throw usage(
+      'Expected --mean, --std and --scale only beside an image: a .npy file is fed to the model as it stands',
+    );
+  }
+  if (options.target && topLabels > 1) {
+    throw usage(
+      `Expected either --target or the option topLabels but received both --target and topLabels ${topLabels}`,
+    );
+  }
+}
+
+/** What the method promises and, of images, whether the network looks where the explanation says. */
+async function check(method: Method, question: Question, explanation: Explanation, phases: Phases) {
+  const checks = (await explanation.check?.()) ?? [];
+  if (question.x.dims.length !== 4) return { checks };
+  const maps = explanation.maps.map((map) => displayExplanation(method.kind, map, axesOf(question)));
+  const seed = 0;
+  const faithfulness = await explainFaithfulness(question, maps, seed, (done, total) =>
+    phases.report({ phase: 'faithfulness', done, total }),
+  );
+  return { checks, faithfulness };
+}
+
+/** T times the class of each sample: those asked for, else of each sample those of the largest scores, the largest first. */
+function targetsOf(
+  { classes, samples }: Network,
+  scores: Float32Array,
+  wanted: readonly number[] | undefined,
+  topLabels: number,
+): number[][] {
   const wrong = wanted?.find((target) => target >= classes);
   if (wrong !== undefined) throw usage(`Expected classes 0 to ${classes - 1} for --target but received ${wrong}`);
   if (wanted) return wanted.map((target) => new Array<number>(samples).fill(target));
-  const largest = (n: number) => {
+  const ranked = Array.from({ length: samples }, (_, n) => {
     const row = scores.subarray(n * classes, (n + 1) * classes);
-    const index = row.indexOf(Math.max(...row)); // not found among NaN
-    if (index >= 0) return index;
-    throw new PatchlineError('VALUES_NOT_FINITE', `Expected class scores but received NaN for sample ${n}`);
-  };
-  return [Array.from({ length: samples }, (_, n) => largest(n))];
+    if (row.includes(Number.NaN)) {
+      throw new PatchlineError('VALUES_NOT_FINITE', `Expected class scores but received NaN for sample ${n}`);
+    }
+    return Array.from(row.keys()).sort((a, b) => row[b]! - row[a]! || a - b);
+  });
+  return Array.from({ length: Math.min(topLabels, classes) }, (_, t) => ranked.map((order) => order[t]!));
 }
 
 function printLayers(options: ExplainOptions, network: Network): void {

@@ -11,6 +11,7 @@ import { failed } from './failed.js';
 import { fit } from './fit.js';
 import { ingest } from './ingest.js';
 import { inspect } from './inspect.js';
+import { quantiles } from './quantiles.js';
 import { reconcile } from './reconcile.js';
 import { status } from './status.js';
 import { up } from './up.js';
@@ -35,6 +36,7 @@ for (const command of [
   ingest,
   bundles,
   failed,
+  quantiles,
   reconcile,
   status,
   doctor,

@@ -6,6 +6,8 @@ import { type IntegratedGradients, sumOfSample } from './gradient/integrated-gra
 import { type NoiseOptions, seededNoise } from './gradient/smoothgrad.js';
 import { cutHead } from './head.js';
 import { requireLayer } from './layers.js';
+import type { LocalModel } from './lime/local-model.js';
+import { probabilitiesBy } from './probabilities.js';
 import { type Question, sampleOf, seedFor } from './question.js';
 
 /** One thing that a method promises, as it turned out for one sample and class: `received` ought to be `expected`. */
@@ -111,6 +113,22 @@ export async function checkMeanOfMap(question: Question, maps: readonly FloatTen
         received: sumOfSample(map, 0, 1) / map.length + bias[target]!,
       };
     }),
+  );
+}
+
+/** LIME: its linear model at the image itself. */
+export async function checkLocalModels(question: Question, models: readonly LocalModel[][]): Promise<Check[]> {
+  const { differentiator, x } = question;
+  const { network } = differentiator;
+  const probabilities = probabilitiesBy(network)(await differentiator.scores(x.data));
+  return await forEachClass(question, async (classes, t) =>
+    classes.map((target, sample) => ({
+      promise: 'probability by the local model with every segment shown = probability of the class',
+      sample,
+      class: target,
+      expected: probabilities[sample * network.classes + target]!,
+      received: models[t]![sample]!.prediction,
+    })),
   );
 }
 

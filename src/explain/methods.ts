@@ -13,6 +13,7 @@ import {
   checkCompleteness,
   checkGradient,
   checkLayerGradient,
+  checkLocalModels,
   checkMeanOfMap,
   checkSmoothGrad,
   checkSum,
@@ -27,24 +28,30 @@ import {
 } from './gradient/explain.js';
 import type { IntegratedGradients } from './gradient/integrated-gradients.js';
 import { requireLayer } from './layers.js';
+import { explainByLime, type LimeExplanation } from './lime/explain.js';
+import { limeOptions } from './lime/options.js';
 import { axesOf, type Question } from './question.js';
 
 export interface Explanation {
   /**
    * One for each of T classes. Of an `attribution` of the input's shape, of a `saliency` (N, H, W), of a `map` (N, h, w) at the
-   * size of the layer, all before anything that is done for display.
+   * size of the layer, of `segments` (N, H, W), all before anything that is done for display.
    */
   maps: FloatTensor[];
   /** Of integrated gradients: for each of T classes (N), sum of the attributions - difference of the scores. */
   completenessGaps?: Float64Array[];
+  /** Of LIME: the segments and what was fitted to them. */
+  lime?: Omit<LimeExplanation, 'maps'> & { shown: number };
   /** What the method promises, as it turned out; undefined where it promises nothing that could be checked. */
   check?: (() => Promise<Check[]>) | undefined;
 }
 
 export interface Method {
-  kind: 'attribution' | 'saliency' | 'map';
+  kind: 'attribution' | 'saliency' | 'map' | 'segments';
   /** The tensor that a `map` is made of. Throws ARGUMENT_INVALID, CLASSIFIER_NOT_SUPPORTED. */
   layerOf?: ((question: Question) => string) | undefined;
+  /** How many classes its options ask for where none is named. Throws ARGUMENT_INVALID. */
+  topLabels?: ((options: unknown) => number) | undefined;
   /**
    * Reads the method's options before anything is loaded.
    *
@@ -165,6 +172,17 @@ export const methods: Readonly<Record<string, Method>> = {
   'score-cam': define('map', scoreCamOptions, async (question, { variant }) => ({
     maps: await explainByMasks(question, variant),
   })),
+  lime: {
+    ...define('segments', limeOptions, async (question, options) => {
+      const { maps, ...fitted } = await explainByLime(question, options);
+      return {
+        maps,
+        lime: { ...fitted, shown: options.shown },
+        check: () => checkLocalModels(question, fitted.models),
+      };
+    }),
+    topLabels: (options) => readOptions(limeOptions, options).topLabels,
+  },
 };
 
 type GradCamPlusPlusVariant = z.infer<typeof gradCamPlusPlusOptions>['variant'];

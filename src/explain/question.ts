@@ -1,6 +1,7 @@
 import type { FloatTensor, RunGraph } from '../shared/onnx/run-graph.js';
 import { type Differentiator, seedOf } from './differentiator.js';
 import { type ImageAxes, imageAxes, type Layout } from './image-axes.js';
+import type { Picture } from './picture.js';
 
 /** What is to be explained, and with what. */
 export interface Question {
@@ -9,6 +10,8 @@ export interface Question {
   /** (N, …) */
   x: FloatTensor;
   layout: Layout;
+  /** Where the input was made from an image. */
+  picture?: Picture;
   /** T times the class of each of N samples. */
   targets: readonly (readonly number[])[];
   /** The tensor that class activation maps are made of; undefined for the one found by itself. */

@@ -21,6 +21,7 @@ export const errorCodes = {
   INSPECTION_NOT_FOUND: 'No inspection with this id has a result or a job',
   KEY_INVALID: 'An object key is empty, too long, has a segment that no store can hold or is the folder of another',
   LOCK_LOST: 'Another worker has taken over the job; this run stops',
+  MAPS_NOT_FOUND: 'No inspection that was asked for has such a map',
   METADATA_INVALID: 'Metadata of an object has a name, a value or a size that no store could hold',
   MODEL_DAMAGED: 'A network file is missing, is no whole ONNX model or does not match its sha256',
   MODEL_INPUT_MISMATCH: 'A network was given an input of another name, shape or type than it takes',

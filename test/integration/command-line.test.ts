@@ -42,11 +42,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
         ' ',
       ),
     );
-    const later = /backfill|\bserve\b|\bwatch|fit-table|quantile|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -116,6 +116,13 @@ const usage: [args: string, says: string | RegExp][] = [
   [`explain ${net} --method integrated-gradients --options {"steps":0} --out o.npy`, /steps: /],
   [`explain ${net} --method integrated-gradients --options {"baseline":"black"} --out o.npy`, /Expected zero, mean/],
   [`explain ${net} --method grad-cam++ --options {"variant":"authors"} --out o.npy`, /variant: .*"closed"/],
+  [
+    `explain ${net} --method lime --options {"ratio":1} --out o.npy`,
+    /ratio: is an option of the segmentation quickshift/,
+  ],
+  [`explain ${net} --method lime --options {"hide":"black"} --out o.npy`, /hide: Expected mean or a number/],
+  [`explain ${net} --method lime --options {"topLabels":2} --target 1 --out o.npy`, /either --target or .* topLabels/],
+  [`explain ${net} --method lime --layer features --out o.npy`, /Expected --layer only beside/],
   [`explain ${net} --method gradient --target 5 --out o.npy`, /Expected classes 0 to 4 for --target but received 5/],
   [`explain ${net} --method grad-cam --layer feature --out o.npy`, /\(did you mean features\?\).*--list-layers/],
   [`explain ${net} --method grad-cam --layer logits --out o.npy`, /received logits \[1, 5\]/],
@@ -138,6 +145,11 @@ const usage: [args: string, says: string | RegExp][] = [
   ['ingest DIR --camera line-1 --collect --again', /Expected --collect without/],
   ['ingest DIR --camera line-1 --backfill', "unknown option '--backfill'"],
   ['demo --images 0', /Expected a whole number of at least 1/],
+  ['quantiles --product plate', "required option '--out <dir>' not specified"],
+  ['quantiles --product plate --out o --map overlay', /Allowed choices are anomaly, gradcam/],
+  ['quantiles --product plate --out o --quantiles 0.5,2', /Expected numbers from 0 to 1/],
+  ['quantiles --product plate --out o --quantiles 0.5,', /Expected numbers from 0 to 1/],
+  ['quantiles --product plate --out o --bins 1', /Expected a whole number of at least 2/],
   ['reconcile --since yesterday', /Expected a date such as 2026-01-31/],
   ['failed retry', /Expected inspection ids or --all/],
   ['failed drop i-20260131-0123456789abcdef01234567 --all', /Expected inspection ids or --all/],

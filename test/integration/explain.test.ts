@@ -197,6 +197,44 @@ describe('a directory', () => {
   });
 });
 
+describe('lime', () => {
+  const args = ['--model', net('relu-gap'), '--input', images('input-gradient', 'relu-gap'), '--method', 'lime'];
+
+  test('gives each pixel the coefficient of its segment, the same for the same seed', async () => {
+    const options = (seed: number) => ['--raw', '--options', JSON.stringify({ samples: 50, segments: 9, seed })];
+    const { data, shape, report } = await explain(...args, ...options(1));
+    expect(shape).toEqual([1, 32, 32]);
+    const { coefficients, r2, intercept, prediction } = report.explained[0].localModel;
+    expect([...new Set(data as Float32Array)].sort()).toEqual([...Float32Array.from(coefficients)].sort());
+    expect(r2).toBeLessThanOrEqual(1);
+    const sum = coefficients.reduce((total: number, value: number) => total + value, intercept);
+    expectClose([prediction], [sum], { atol: 1e-12 });
+    expectClose((await explain(...args, ...options(1))).data, data);
+    expect((await explain(...args, ...options(2))).data).not.toEqual(data);
+  });
+
+  test.each([
+    ['slic', '{"samples":20,"segments":9,"compactness":20,"topLabels":2}', 2],
+    ['quickshift', '{"samples":20,"segmentation":"quickshift","kernelSize":2,"hide":0,"topLabels":9}', 5],
+  ])('writes segments and pictures for each of the top labels: %s', async (_, options, labels) => {
+    const out = place('');
+    const { code, stdout } = await runHere(['explain', ...args, '--options', options, '--out', out, '--json']);
+    expect(code).toBe(0);
+    const { files, explained, shape } = JSON.parse(stdout);
+    expect(shape).toEqual([labels, 1, 32, 32]);
+    const scores = explained.map(({ score }: { score: number }) => score);
+    expect(scores).toEqual(scores.toSorted((a: number, b: number) => b - a));
+    const segments = readNpy(await readFile(join(out, 'segments.npy')));
+    expect([segments.dtype, segments.shape]).toEqual(['int32', [1, 32, 32]]);
+    expect(Math.max(...(segments.data as Int32Array)) + 1).toBe(explained[0].localModel.coefficients.length);
+    const pictures = explained.flatMap(({ class: target }: { class: number }) =>
+      ['overlay', 'positive', 'hide-rest'].map((kind) => join(out, `${kind}-sample-0-class-${target}.png`)),
+    );
+    expect(files).toEqual([join(out, 'explanation.npy'), join(out, 'segments.npy'), ...pictures]);
+    for (const picture of pictures) expect(await sharp(picture).metadata()).toMatchObject({ width: 32, height: 32 });
+  });
+});
+
 test('an image is prepared by --scale, --mean, --std and --layout', async () => {
   const picture = place('.png');
   const pixels = Uint8Array.from({ length: 4 * 6 * 3 }, (_, i) => (i * 31) % 256);
@@ -295,6 +333,46 @@ describe('--check', () => {
     expectClose([expected], golden.output('delta').data, golden.tolerance('delta'));
     const { completenessGap } = report.explained[0];
     expectClose([completenessGap], golden.output('completeness_error').data, golden.tolerance('completeness_error'));
+  });
+
+  test('lime states what its local model says of the image itself', async () => {
+    const [{ promise, expected, received }] = await check('lime', 'mbconv-se-gap');
+    expect(promise).toBe('probability by the local model with every segment shown = probability of the class');
+    expect(Math.abs(received! - expected!)).toBeLessThan(0.2);
+  });
+
+  test('measures of images whether the network looks where the explanation says, and draws it', async () => {
+    const out = place('');
+    const args = ['--model', net('relu-gap'), '--input', images('input-gradient', 'relu-gap'), '--method', 'grad-cam'];
+    const { code, stdout } = await runHere(['explain', ...args, '--target', '1,4', '--check', '--json', '--out', out]);
+    expect(code).toBe(0);
+    const { faithfulness, files } = JSON.parse(stdout);
+    expect(faithfulness.map(({ class: target }: { class: number }) => target)).toEqual([1, 4]);
+    const { sample, class: _, forwardPasses, road, ...areas } = faithfulness[0];
+    expect([sample, forwardPasses]).toEqual([0, 214]);
+    expect(Object.keys(areas)).toEqual(['deletion', 'insertion', 'flipping', 'flippingAtRandom']);
+    for (const area of Object.values<number>(areas)) expect(area > 0 && area < 1).toBe(true);
+    expect(Math.abs(road)).toBeLessThan(1);
+    for (const target of [1, 4]) {
+      const chart = join(out, `faithfulness-sample-0-class-${target}.png`);
+      expect(files).toContain(chart);
+      expect((await sharp(chart).metadata()).width).toBe(1280);
+    }
+    const { stdout: lines } = await runHere(['explain', ...args, '--check', '--out', place('.npy')]);
+    expect(lines).toMatch(
+      /faithfulness for class \d, by 214 forward passes: deletion [\d.]+ \(lower is better\), .* ROAD -?[\d.e-]+ \(higher is better\)/,
+    );
+  });
+
+  test('what is no image has no faithfulness', async () => {
+    const model = await saveModel((graph) => {
+      const input = graph.input('input', 'float32', ['N', 3]);
+      graph.output('logits', graph.add('MatMul', [input, graph.constant(float32(6, Math.sin), [3, 2])]));
+    });
+    const x = await saveNpy(Float32Array.of(1, 2, 3), [1, 3]);
+    const { report } = await explain('--model', model, '--input', x, '--method', 'gradient', '--raw', '--check');
+    expect(report.checks.length).toBeGreaterThan(0);
+    expect(report.faithfulness).toBeUndefined();
   });
 
   test('what promises nothing says so', async () => {

@@ -110,7 +110,7 @@ export async function explainByMasks(question: Question, variant: ScoreCamVarian
   const [N, C, h, w] = dims as [number, number, number, number];
   const activations = Array.from({ length: N }, (_, n) => sampleOf(data, n, N));
   const masks = activations.map((A) => scoreCamMasks(A, { C, h, w }, axes, variant));
-  const scoreRows = await createRowScorer(network, run);
+  const scoreRows = createRowScorer(network, run);
   const scores = await scoreRows(maskedRows(x.data, axes, masks, C), question.report);
   const scoresOf = (n: number, target: number) =>
     Float32Array.from({ length: C }, (_, c) => scores[(n * C + c) * network.classes + target]!);

@@ -101,7 +101,7 @@ test('golden case hand-edge of grad-cam-plus-plus: where the denominator is 0, e
 test.each(goldenCases('score-cam'))('golden case score-cam $name, both variants', async (golden) => {
   const { question, differentiator, x, activations, C, h, w, target } = await openGoldenLayer(golden);
   const axes = imageAxes(x.dims, 'nchw');
-  const scoreRows = await createRowScorer(differentiator.network, runGraph);
+  const scoreRows = createRowScorer(differentiator.network, runGraph);
   const scoresOf = async (variant: 'logit-weights' | 'softmax-weights') => {
     const masks = scoreCamMasks(activations, { C, h, w }, axes, variant);
     const scores = await scoreRows(maskedRows(x.data, axes, [masks], C));

@@ -144,7 +144,7 @@ describe('rows are scored', () => {
     const network = await bindNetwork(model, image(samples, 1, 4, 4));
     const { batches, run } = counting();
     const told: number[] = [];
-    const scores = await (await createRowScorer(network, run))(rows, (done) => told.push(done));
+    const scores = await createRowScorer(network, run)(rows, (done) => told.push(done));
     expect(batches).toEqual(expected);
     expect(told.at(-1)).toBe(21);
     const { scores: alone } = createDifferentiator(network, runGraph);
