@@ -44,14 +44,17 @@ export interface GrowContext extends GrowOptions {
  *   a greedy choice from a greedy choice (composable coresets, see bank-rows.ts).
  * - The subspace and the residuals of the score `fused` are brought up to date (grow-second-term.ts).
  * - What held-out images look like: of the old ones as it was measured when they came, of the new ones by models of all old and
- *   four fifths of the new ones. A kind of good part that nobody had seen would look far too bad to the old bundle alone.
+ *   four fifths of the new ones. To the old bundle alone a kind of good part that nobody had seen looks far too bad: of 60
+ *   turned and blurred magnetic tiles beside 150 plain ones the threshold then rose above every one of 80 defects, of which it
+ *   finds 41 % as it is, against 48 % before.
  * - Classifier and risk model are learned again, from what the old ones were learned from and the new images.
  *
  * Images that show the same as one of the base, whatever they are called, are left out. The threshold is found by the rule of the
  * base, from the scores of all held-out images; labelled defects of the base keep the scores that they had.
  *
- * Errors: BUNDLE_NOT_FOUND, BUNDLE_DAMAGED, BUNDLE_NETWORK_MISMATCH, BUNDLE_CANNOT_GROW; TOO_FEW_IMAGES where there is no new
- * image that can be read, or too few of defects for the threshold that is asked for; DATASET_INVALID where more than a fifth cannot; MODEL_DAMAGED, those of the store.
+ * Errors: BUNDLE_NOT_FOUND, BUNDLE_DAMAGED, BUNDLE_NETWORK_MISMATCH, BUNDLE_CANNOT_GROW; DATASET_INVALID where more than a fifth
+ * of the images cannot be read; TOO_FEW_IMAGES where none is new, or too few are of defects for the threshold that is asked for;
+ * MODEL_DAMAGED, those of the store.
  */
 export async function growBundle(options: GrowOptions): Promise<Grown> {
   const { store, product, logger } = options;
