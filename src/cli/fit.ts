@@ -90,11 +90,11 @@ export const fit = defineCommand(
     const session = await openSession(options);
     const chosen = await chooseImages(typeof options.add === 'string' ? options.add : path, options, session);
     const { product } = chosen;
-    const region = regionOf(product, options.camera, session.config);
+    const settings = { ...options, threshold };
     const bundle =
       options.add === undefined
-        ? await fitWith(session, { ...options, ...chosen, region, threshold })
-        : await growWith(session, chosen, { ...options, threshold });
+        ? await fitWith(session, { ...settings, ...chosen, region: regionOf(product, options.camera, session.config) })
+        : await growWith(session, chosen, settings);
     const card = new TextDecoder().decode(await session.store.get(bundleCardKey(product, bundle.version)));
     answer(options, bundle, card.trimEnd().split('\n'));
     if (bundle.oddImages.length > 0) {
