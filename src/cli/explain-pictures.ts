@@ -7,9 +7,7 @@ import { encodePng } from '../shared/image.js';
 import { overlay } from '../shared/kernels/overlay.js';
 import { writeNpy } from '../shared/npy.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
-import { chartPng } from '../shared/plots/chart.js';
 import type { Explained } from './explain-result.js';
-import { faithfulnessChart } from './faithfulness-chart.js';
 
 /**
  * What lies beside explanation.npy in a directory: overlay.png and, of LIME, segments.npy, positive.png (the segments that
@@ -32,10 +30,13 @@ export async function writePictures(out: string, shown: readonly FloatTensor[], 
     await write(name, await encodePng(drawn, { height: H, width: W, channels: 3 }));
 
   if (lime) await write('segments.npy', segmentsNpy(lime.segmentations, [N, H, W]));
-  for (const [t, samples] of (faithfulness ?? []).entries()) {
-    for (const [n, measured] of samples.entries()) {
-      const chart = faithfulnessChart(method, question.targets[t]![n]!, measured);
-      await write(`faithfulness${placeIn(explained, t, n)}.png`, await chartPng(chart));
+  if (faithfulness) {
+    const { faithfulnessPng } = await import('./faithfulness-chart.js'); // charts take longer to load than most commands to run
+    for (const [t, samples] of faithfulness.entries()) {
+      for (const [n, measured] of samples.entries()) {
+        const png = await faithfulnessPng(method, question.targets[t]![n]!, measured);
+        await write(`faithfulness${placeIn(explained, t, n)}.png`, png);
+      }
     }
   }
   if (C !== 1 && C !== 3) return files;

@@ -1,9 +1,12 @@
 import * as Plot from '@observablehq/plot';
 import type { Curve, Faithfulness } from '../explain/faithfulness/faithfulness.js';
-import type { Chart } from '../shared/plots/chart.js';
+import { type Chart, chartPng } from '../shared/plots/chart.js';
 import { chartColours } from '../shared/plots/chart-colours.js';
 
 const figure = (value: number): string => value.toFixed(3);
+
+export const faithfulnessPng = (...measured: Parameters<typeof faithfulnessChart>): Promise<Uint8Array> =>
+  chartPng(faithfulnessChart(...measured));
 
 /** The probability of a class while more and more pixels are changed, by what the explanation says and at random. */
 export function faithfulnessChart(method: string, target: number, faithfulness: Faithfulness): Chart {
