@@ -1,12 +1,12 @@
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { Option } from 'commander';
 import { type AttributionMethod, attribute as attributeRows, attributionMethods } from '../explain/shap/attribute.js';
 import { treeOps } from '../explain/shap/read-tree-ensemble.js';
 import { featureCountOf, inputNamesOf, openTabularModel } from '../explain/shap/tabular-model.js';
 import { type Compute, createCompute } from '../shared/compute.js';
 import { loadConfig } from '../shared/config.js';
-import { messageOf, PatchlineError } from '../shared/errors.js';
-import { type ModelProto, readModel } from '../shared/onnx/model.js';
+import type { ModelProto } from '../shared/onnx/model.js';
+import { readModelFile } from '../shared/onnx/model-file.js';
 import {
   assertSameColumns,
   assertValues,
@@ -59,7 +59,7 @@ export const attribute = defineCommand(
   )
   .action(async (options: AttributeOptions) => {
     const { threads } = await loadConfig(options.config);
-    const proto = await readModelAt(options.model);
+    const proto = await readModelFile(options.model);
     const { data, background } = await readData(options, proto);
     const model = openTabularModel(proto, data.axes, options.output);
     const n = data.rows.length / model.D;
@@ -99,13 +99,6 @@ export const attribute = defineCommand(
       await compute?.close();
     }
   });
-
-async function readModelAt(path: string): Promise<ModelProto> {
-  const bytes = await readFile(path).catch((cause: unknown) => {
-    throw new PatchlineError('MODEL_DAMAGED', `Expected an ONNX model in ${path} but ${messageOf(cause)}`, { cause });
-  });
-  return readModel(bytes, path);
-}
 
 async function readData({ data: dataPath, background: backgroundPath }: AttributeOptions, proto: ModelProto) {
   const D = featureCountOf(proto);

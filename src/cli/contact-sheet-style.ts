@@ -1,7 +1,7 @@
-import { verbatim } from '../shared/markup.js';
+import { type Markup, markup, verbatim } from '../shared/markup.js';
 
 /** Colours of verdicts are those of the pictures; a verdict is told by word and sign as well. */
-export const contactSheetStyle = verbatim(`<style>
+const contactSheetStyle = verbatim(`<style>
 :root {
   color-scheme: light dark;
   --ground: #f3f4f6; --paper: #ffffff; --ink: #1c2128; --faint: #59636e; --line: #d5d9de;
@@ -63,3 +63,14 @@ figcaption { margin-top: 4px; color: var(--faint); font-size: 0.875rem; }
 }
 @media print { .filter { display: none; } article { break-inside: avoid; } }
 </style>`);
+
+/** What a page starts with, up to its body. `style` is added to what all pages share. */
+export const pageHead = (title: string, style?: Markup): Markup =>
+  markup`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+${contactSheetStyle}
+${style && markup`${style}\n`}</head>`;

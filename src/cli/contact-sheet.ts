@@ -4,7 +4,7 @@ import type { ImageSize } from '../shared/image.js';
 import { type Markup, markup } from '../shared/markup.js';
 import { patchPairSize } from '../shared/plots/patch-pair.js';
 import { waterfallBars, waterfallSize } from '../shared/plots/waterfall.js';
-import { contactSheetStyle } from './contact-sheet-style.js';
+import { pageHead } from './contact-sheet-style.js';
 
 /** An inspection and the names of the files in its folder. */
 export interface Card {
@@ -48,14 +48,7 @@ export function contactSheet(cards: readonly Card[]): string {
     ['all', 'All', cards.length],
     ...groupNames.map((group): [string, string, number] => [group, groups[group], count(group)]),
   ];
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-${contactSheetStyle}
-</head>
+  return markup`${pageHead(title)}
 <body>
 ${choices.map(([name, text], i) => markup`<input type="radio" name="show" id="show-${name}" aria-label="Show: ${text}" ${i === 0 ? 'checked' : ''}>`)}
 <header>

@@ -2,7 +2,7 @@ import { type Evaluation, type Interval, isGood } from '../fit/evaluate.js';
 import type { JudgedImage } from '../fit/evaluate-images.js';
 import { type Markup, markup, verbatim } from '../shared/markup.js';
 import { drawFigure } from './contact-sheet.js';
-import { contactSheetStyle } from './contact-sheet-style.js';
+import { pageHead } from './contact-sheet-style.js';
 
 /** An image on the page and its files in pictures/. */
 export interface Exhibit {
@@ -50,15 +50,7 @@ export function reportPage(
 ): string {
   const { product, bundle, images, threshold, warnings } = evaluation;
   const title = `Evaluation of ${product} ${bundle}`;
-  return markup`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-${contactSheetStyle}
-${style}
-</head>
+  return markup`${pageHead(title, style)}
 <body>
 <header>
 <h1>${title}</h1>

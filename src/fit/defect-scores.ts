@@ -1,6 +1,6 @@
 import { type Compute, threadTask } from '../shared/compute.js';
 import type { InspectedPart } from '../shared/model-input.js';
-import { type ImageScoring, imageScore, type PatchValues, partScore } from '../shared/patchcore/image-score.js';
+import { type ImageScoring, imageScore, type PatchValues } from '../shared/patchcore/image-score.js';
 import type { Projection } from '../shared/patchcore/score-graph.js';
 import type { DefectFeatures } from './defect-images.js';
 import type { ResidualDistancesInput } from './residual-distances-thread.js';
@@ -41,6 +41,6 @@ export async function scoreDefects(
       projected: vectors,
       residualDistances: residuals?.[image],
     };
-    return part ? partScore(values, scoring, part.patches) : imageScore(values, scoring);
+    return imageScore(values, scoring, part?.patches);
   });
 }

@@ -1,5 +1,6 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
 import { PatchlineError } from '../../shared/errors.js';
+import { inputsOf } from '../../shared/onnx/graph-builder.js';
 import {
   elementTypes,
   type ModelProto,
@@ -60,10 +61,7 @@ export function openTabularModel(proto: ModelProto, axes: readonly number[], out
 }
 
 /** The inputs that are no constants. */
-export function inputNamesOf({ graph }: ModelProto): string[] {
-  const constants = new Set(graph.initializer.map(({ name }) => name));
-  return graph.input.map(({ name }) => name).filter((name) => !constants.has(name));
-}
+export const inputNamesOf = ({ graph }: ModelProto): string[] => inputsOf(graph).map(({ name }) => name);
 
 /** How many features a row has, where the model fixes that. */
 export function featureCountOf(proto: ModelProto): number | undefined {

@@ -2,6 +2,7 @@ import { PatchlineError } from '../errors.js';
 import { toGrey } from '../kernels/grey.js';
 import { resizeAntialiased } from '../kernels/resize.js';
 import { expectShape } from '../kernels/shape.js';
+import { inputsOf } from './graph-builder.js';
 import { elementTypes, type GraphProto } from './model.js';
 
 /** How pixels become what an image network was trained on. */
@@ -35,8 +36,7 @@ export interface ImageInput {
  * @throws MODEL_INPUT_MISMATCH, CONFIG_INVALID where mean or std have another number of channels
  */
 export function readImageInput(graph: GraphProto, { scale, mean, std, layout }: Preprocessing): ImageInput {
-  const constants = new Set(graph.initializer.map(({ name }) => name));
-  const inputs = graph.input.filter(({ name }) => !constants.has(name));
+  const inputs = inputsOf(graph);
   const tensor = inputs[0]?.type?.tensorType;
   const axes = tensor?.shape?.dim.map(({ dimValue, dimParam }) => dimValue || dimParam || '?') ?? [];
   const [batch, ...others] = axes;

@@ -88,11 +88,15 @@ export const selectPositions = ({ means, scales }: PositionStatistics, patches: 
   scales: select(scales, patches),
 });
 
-/** The anomaly score of the inspected patches of an image. */
-export function partScore(values: PatchValues, scoring: ImageScoring, patches: Int32Array): number {
+/** The anomaly score of an image, of the inspected patches where not all are. */
+export function imageScore(values: PatchValues, scoring: ImageScoring, inspected?: Int32Array): number {
+  return inspected ? scoreOfPart(values, scoring, inspected) : scoreOfAll(values, scoring);
+}
+
+function scoreOfPart(values: PatchValues, scoring: ImageScoring, patches: Int32Array): number {
   const { distances, projected, residualDistances } = values;
   const { position, fusion, dims } = scoring;
-  return imageScore(
+  return scoreOfAll(
     {
       distances: select(distances, patches),
       projected: select(projected, patches, dims),
@@ -106,8 +110,7 @@ export function partScore(values: PatchValues, scoring: ImageScoring, patches: I
   );
 }
 
-/** The anomaly score of an image. */
-export function imageScore({ distances, projected, residualDistances }: PatchValues, scoring: ImageScoring): number {
+function scoreOfAll({ distances, projected, residualDistances }: PatchValues, scoring: ImageScoring): number {
   const { score, position, fusion, topFraction } = scoring;
   if (score === 'reweighted') return reweightedScoreOf(distances, projected, scoring);
   if (score !== 'fused') return distanceScore(score, distances, scoring);

@@ -13,7 +13,7 @@ import type { ScoringBundle } from '../loaded-bundle.js';
 import { decodeInput, type InspectedPart, inspectedPart } from '../model-input.js';
 import { patchVectorLength } from '../networks.js';
 import { sessionOf } from '../onnx/session-cache.js';
-import { imageScore, mapValues, type PatchValues, partScore, patchDistanceOf, select } from './image-score.js';
+import { imageScore, mapValues, type PatchValues, patchDistanceOf, select } from './image-score.js';
 import { boxInOriginal, pixelInOriginal } from './location.js';
 import { nearestRow } from './nearest-row.js';
 import { patchStride, type Size } from './patch-vectors.js';
@@ -86,7 +86,7 @@ export default inThread<ScoreInput, ScoreOutput>(
 
 function judge(values: PatchValues, bundle: ScoringBundle, part: InspectedPart | undefined) {
   const { median, threshold } = bundle;
-  const anomalyScore = part ? partScore(values, bundle, part.patches) : imageScore(values, bundle);
+  const anomalyScore = imageScore(values, bundle, part?.patches);
   return {
     verdict: anomalyScore >= threshold ? ('anomalous' as const) : ('good' as const),
     anomalyScore,

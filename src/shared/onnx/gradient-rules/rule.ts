@@ -1,6 +1,6 @@
 import { PatchlineError } from '../../errors.js';
 import type { GraphBuilder } from '../graph-builder.js';
-import { attributeTypes, type ElementType, type NodeProto, type TensorProto } from '../model.js';
+import { attributeTypes, type ElementType, type NodeProto } from '../model.js';
 
 /**
  * How non-linear operators pass a gradient on: `standard` by the chain rule; `guided`: ReLU and Clip pass only what is positive
@@ -56,9 +56,6 @@ export function textAttribute(context: WithNode, name: string): string | undefin
   const bytes = attributeOf(context, name)?.s;
   return bytes && new TextDecoder().decode(bytes);
 }
-
-export const tensorAttribute = (context: WithNode, name: string): TensorProto | undefined =>
-  attributeOf(context, name)?.t;
 
 /** A node as messages name it. */
 export const describeNode = ({ opType, domain, name, output }: NodeProto): string =>
