@@ -1,4 +1,4 @@
 import { runCommandLine } from './command-line.js';
-import { program } from './program.js';
+import { createProgram } from './program.js';
 
-await runCommandLine(program, process.argv);
+await runCommandLine(await createProgram(process.argv[2]), process.argv);

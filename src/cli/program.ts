@@ -1,46 +1,35 @@
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
-import { attribute } from './attribute.js';
-import { bench } from './bench.js';
-import { bundles } from './bundles.js';
-import { demo } from './demo.js';
-import { doctor } from './doctor.js';
-import { evaluate } from './evaluate.js';
-import { explain } from './explain.js';
-import { failed } from './failed.js';
-import { fit } from './fit.js';
-import { ingest } from './ingest.js';
-import { inspect } from './inspect.js';
-import { quantiles } from './quantiles.js';
-import { reconcile } from './reconcile.js';
-import { status } from './status.js';
-import { up } from './up.js';
-import { worker } from './worker.js';
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
 
-export const program = new Command('patchline')
-  .description('Inspects images of manufactured parts through message queues and explains every score.')
-  .version(version)
-  .addHelpText('after', '\nStart with:\n  patchline demo --exit\n  patchline COMMAND --help');
+/** Every command, loaded when it is needed: what one of them is built on would hold up all others. */
+const commands = {
+  demo: async () => (await import('./demo.js')).demo,
+  fit: async () => (await import('./fit.js')).fit,
+  evaluate: async () => (await import('./evaluate.js')).evaluate,
+  inspect: async () => (await import('./inspect.js')).inspect,
+  explain: async () => (await import('./explain.js')).explain,
+  attribute: async () => (await import('./attribute.js')).attribute,
+  up: async () => (await import('./up.js')).up,
+  worker: async () => (await import('./worker.js')).worker,
+  ingest: async () => (await import('./ingest.js')).ingest,
+  bundles: async () => (await import('./bundles.js')).bundles,
+  failed: async () => (await import('./failed.js')).failed,
+  quantiles: async () => (await import('./quantiles.js')).quantiles,
+  reconcile: async () => (await import('./reconcile.js')).reconcile,
+  status: async () => (await import('./status.js')).status,
+  doctor: async () => (await import('./doctor.js')).doctor,
+  bench: async () => (await import('./bench.js')).bench,
+};
 
-for (const command of [
-  demo,
-  fit,
-  evaluate,
-  inspect,
-  explain,
-  attribute,
-  up,
-  worker,
-  ingest,
-  bundles,
-  failed,
-  quantiles,
-  reconcile,
-  status,
-  doctor,
-  bench,
-]) {
-  program.addCommand(command);
+/** The command line with the named command alone, or with all where the name is none of them (or --help). */
+export async function createProgram(named = ''): Promise<Command> {
+  const program = new Command('patchline')
+    .description('Inspects images of manufactured parts through message queues and explains every score.')
+    .version(version)
+    .addHelpText('after', '\nStart with:\n  patchline demo --exit\n  patchline COMMAND --help');
+  const wanted = Object.hasOwn(commands, named) ? [commands[named as keyof typeof commands]] : Object.values(commands);
+  for (const command of await Promise.all(wanted.map((load) => load()))) program.addCommand(command);
+  return program;
 }

@@ -9,6 +9,7 @@ import { startPools } from '../workers/pools.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
 import { describeReconcile } from './reconcile.js';
+import { services, startServices } from './services.js';
 
 export const up = defineCommand(
   'up',
@@ -26,6 +27,7 @@ export const up = defineCommand(
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
       const pools = startPools(stageNames, { ...connection, classifiers });
+      const beside = await startServices(Object.keys(services), connection);
       const queues = shownAddress(connection.queues.url);
       answer(options, { store: store.url, queues }, []);
       remark(`ready: ${store.url}, queues at ${queues}`);
@@ -41,7 +43,7 @@ export const up = defineCommand(
       await untilAskedToEnd();
       clearInterval(sweep);
       ending.abort();
-      await Promise.all([reconciling, pools.close()]);
+      await Promise.all([reconciling, beside.close(), pools.close()]);
     });
   } finally {
     await embedded?.stop();

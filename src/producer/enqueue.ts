@@ -4,6 +4,7 @@ import type { Config } from '../shared/config.js';
 import type { Inspection } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { activeBundleKey, inspectionIdOf } from '../shared/keys.js';
+import type { ProcessData } from '../shared/process-data.js';
 import { jobIdOf, lookAt, type Queues } from '../shared/queues.js';
 import { hasResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
@@ -75,6 +76,7 @@ export interface CameraImage {
   imageKey: string;
   camera: string;
   capturedAt: string;
+  process?: ProcessData;
 }
 
 /** Fixes what inspecting an image means, so that every run of the job takes the same way. */

@@ -11,7 +11,7 @@ import {
 import { PatchlineError } from '../shared/errors.js';
 import { resultKey } from '../shared/keys.js';
 import { jobIdOf, lookAt } from '../shared/queues.js';
-import { leaveFailed, parseFailure, readResult } from '../shared/results.js';
+import { identityOf, leaveFailed, parseFailure, readResult } from '../shared/results.js';
 import { listAll, type ObjectStore } from '../shared/store/object-store.js';
 import type { Producer } from './enqueue.js';
 import { runAgain } from './restart.js';
@@ -84,10 +84,8 @@ async function* unfinishedResults(store: ObjectStore): AsyncGenerator<Inspection
 }
 
 function inspectionOfResult(result: InspectionResult): Inspection {
-  const { inspectionId, imageKey, camera, product, bundle, capturedAt, region } = result;
   const { policy, priority } = result as Pick<Inspection, 'policy' | 'priority'>;
-  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
-  return inspectionSchema.parse({ ...identity, policy, priority, ...(region && { region }) });
+  return inspectionSchema.parse({ ...identityOf(result), policy, priority });
 }
 
 function reasonsOf(result: InspectionResult): FailedInspection['reasons'] {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { imageKeyOf } from '../shared/keys.js';
+import { type ProcessData, processSchema } from '../shared/process-data.js';
 import { listAll, type ObjectInfo, type ObjectStore } from '../shared/store/object-store.js';
 import type { CameraImage } from './enqueue.js';
 
@@ -8,6 +9,7 @@ export interface NewOriginal {
   bytes: Uint8Array;
   fileName: string;
   capturedAt: string;
+  process?: ProcessData;
 }
 
 /**
@@ -15,37 +17,65 @@ export interface NewOriginal {
  *
  * @param collected only keeps it for a later fit: reconcile leaves it alone. Without it the mark of an earlier collecting
  *   is dropped.
+ * @returns what is known of it: time and process data of the first time it was stored count, process data may be added later.
  */
 export async function storeOriginal(
   store: ObjectStore,
   original: NewOriginal,
   collected: boolean,
 ): Promise<CameraImage> {
-  const { camera, bytes, fileName, capturedAt } = original;
-  const imageKey = imageKeyOf(camera, capturedAt, bytes, fileName);
-  const image = { imageKey, camera, capturedAt };
-  const metadata = { capturedat: capturedAt };
-  const marked = { ...metadata, collected: 'true' };
-  if (await store.putIfAbsent(imageKey, bytes, { metadata: collected ? marked : metadata })) return image;
-  const known = readMark(await store.head(imageKey), imageKey, camera);
-  if (known.collected && !collected) await store.setMetadata(imageKey, { capturedat: known.image.capturedAt });
-  return known.image;
+  const { bytes, fileName, ...given } = original;
+  const imageKey = imageKeyOf(given.camera, given.capturedAt, bytes, fileName);
+  const image = { imageKey, ...given };
+  if (await store.putIfAbsent(imageKey, bytes, { metadata: markOf(image, collected) })) return image;
+  const known = readMark(await store.head(imageKey), imageKey, given.camera);
+  const completed = { process: given.process, ...known.image };
+  const stillCollected = known.collected && collected;
+  if (stillCollected !== known.collected || completed.process !== known.image.process) {
+    await store.setMetadata(imageKey, markOf(completed, stillCollected));
+  }
+  return completed;
 }
 
-const markSchema = z.object({ capturedat: z.iso.datetime(), collected: z.literal('true').optional() });
+const markOf = ({ capturedAt, process }: CameraImage, collected: boolean): Record<string, string> => ({
+  capturedat: capturedAt,
+  ...(process && { process: JSON.stringify(process) }),
+  ...(collected && { collected: 'true' }),
+});
+
+const processText = z
+  .string()
+  .transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.addIssue('Expected JSON');
+      return z.NEVER;
+    }
+  })
+  .pipe(processSchema);
+const markSchema = z.object({
+  capturedat: z.iso.datetime(),
+  collected: z.literal('true').optional(),
+  process: processText.optional(),
+});
 
 function readMark(
   info: { metadata: Record<string, string>; modifiedAt: Date } | undefined,
   imageKey: string,
   camera: string,
-) {
+): { image: CameraImage; collected: boolean } {
   const mark = markSchema.safeParse(info?.metadata);
   // Originals that somebody put there by other means carry no mark: their time is the object's.
   const capturedAt = mark.data?.capturedat ?? (info?.modifiedAt ?? new Date()).toISOString();
-  return { image: { imageKey, camera, capturedAt }, collected: mark.data?.collected === 'true' };
+  const process = mark.data?.process;
+  return {
+    image: { imageKey, camera, capturedAt, ...(process && { process }) },
+    collected: mark.data?.collected === 'true',
+  };
 }
 
-/** An original with its time of capture, and whether it was only collected. */
+/** An original with its time of capture and its process data, and whether it was only collected. */
 export async function readOriginal(
   store: ObjectStore,
   imageKey: string,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { featureNames } from './kernels/readable-features.js';
 import { namePattern } from './keys.js';
+import { processSchema } from './process-data.js';
 
 /**
  * What travels through the queues and what is written as a result. `stages` names the data and the result of each stage's
@@ -37,6 +38,8 @@ export const inspectionSchema = z.strictObject({
   capturedAt: instant,
   /** Of the camera; without one the bundle's own holds. */
   region: regionSchema.optional(),
+  /** Given with the image. */
+  process: processSchema.optional(),
 });
 export type Inspection = z.infer<typeof inspectionSchema>;
 
@@ -121,6 +124,7 @@ const resultHead = {
   capturedAt: instant,
   finishedAt: instant,
   region: inspectionSchema.shape.region,
+  process: inspectionSchema.shape.process,
 };
 
 /** result.json of an inspection that has a verdict. */

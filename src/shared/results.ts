@@ -22,6 +22,13 @@ export async function hasResult(store: ObjectStore, inspectionId: string): Promi
   return (await store.head(resultKey(inspectionId))) !== undefined;
 }
 
+/** What an inspection and its result both say of the image. */
+export function identityOf(inspection: Inspection | InspectionResult) {
+  const { inspectionId, imageKey, camera, product, bundle, capturedAt, region, process } = inspection;
+  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
+  return { ...identity, ...(region && { region }), ...(process && { process }) };
+}
+
 type EventBody = Partial<Pick<InspectionEvent, 'status' | 'error'>> & { scored?: Scored };
 
 /** The event of an inspection: a verdict (without status), a result or a failure. */
@@ -51,14 +58,14 @@ export async function leaveFailed(
   reason: string,
 ): Promise<boolean> {
   if (await hasResult(store, inspection.inspectionId)) return false;
-  const { inspectionId, imageKey, camera, product, bundle, capturedAt, policy, priority, region } = inspection;
+  const { inspectionId, policy, priority } = inspection;
   const error = { ...parseFailure(reason), stage };
   const event = eventOf(inspection, { status: 'failed', error });
   await publish(queues, 'results', event);
   if (stage === 'score') await publish(queues, 'verdicts', event);
-  const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt, ...(region && { region }) };
   const finishedAt = new Date().toISOString();
-  const result: FailedResult = { schema: 1, ...identity, finishedAt, status: 'failed', error, policy, priority };
+  const head = { schema: 1 as const, ...identityOf(inspection), finishedAt };
+  const result: FailedResult = { ...head, status: 'failed', error, policy, priority };
   return await store.putIfAbsent(resultKey(inspectionId), jsonBytes(failedResultSchema.parse(result)), {
     contentType: 'application/json',
   });

@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { vi } from 'vitest';
 import { runCommandLine } from '../../src/cli/command-line.js';
-import { program } from '../../src/cli/program.js';
+import { createProgram } from '../../src/cli/program.js';
 import { endWithTests } from './end-with-tests.js';
 
+const program = await createProgram();
 const thisProgram = resolve('bin/patchline.cjs');
 
 /** The environment without what would change where a command works. */
@@ -29,9 +30,9 @@ export interface CommandProcess {
 export function startCommand(
   args: string[],
   env: Record<string, string> = {},
-  program: string = thisProgram,
+  entry: string = thisProgram,
 ): CommandProcess {
-  const child = spawn(process.execPath, [program, ...args], {
+  const child = spawn(process.execPath, [entry, ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(env),
   });
@@ -73,9 +74,9 @@ export interface CommandResult {
 export async function runCommand(
   args: string[],
   env: Record<string, string> = {},
-  program: string = thisProgram,
+  entry: string = thisProgram,
 ): Promise<CommandResult> {
-  const { ended, stdout, stderr } = startCommand(args, env, program);
+  const { ended, stdout, stderr } = startCommand(args, env, entry);
   return { code: await ended, stdout: stdout(), stderr: stderr() };
 }
 

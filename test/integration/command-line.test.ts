@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { program } from '../../src/cli/program.js';
+import { createProgram } from '../../src/cli/program.js';
 import { type Bundle, bundleCardKey, bundleKey } from '../../src/shared/bundle.js';
 import { stageNames } from '../../src/shared/contracts.js';
 import { type EmbeddedRedis, startEmbeddedRedis } from '../../src/shared/embedded-redis.js';
@@ -16,6 +16,8 @@ import { runCommand, runHere } from '../helpers/command-line.js';
 import { createFittedStore, type FittedStore } from '../helpers/fitted-store.js';
 import { startRedisServer } from '../helpers/redis-server.js';
 import { requireService } from '../helpers/services.js';
+
+const program = await createProgram();
 
 let root: string;
 beforeAll(async () => {

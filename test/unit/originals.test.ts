@@ -1,0 +1,43 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readOriginal, storeOriginal } from '../../src/producer/originals.js';
+import { parseProcessData } from '../../src/shared/process-data.js';
+import type { ObjectStore } from '../../src/shared/store/object-store.js';
+import { openStore } from '../../src/shared/store/open-store.js';
+
+let root: string;
+let store: ObjectStore;
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'patchline-originals-'));
+  store = await openStore(root);
+});
+afterAll(() => rm(root, { recursive: true, force: true }));
+
+const process = { temperature_c: 231.5, 'pressure bar': 80 };
+const original = {
+  camera: 'line-1',
+  bytes: new Uint8Array([1, 2]),
+  fileName: 'a.png',
+  capturedAt: '2026-01-31T10:00:00.000Z',
+};
+
+test('process data stay with an original, are added later and never replaced', async () => {
+  const { imageKey } = await storeOriginal(store, original, true);
+  const added = await storeOriginal(store, { ...original, process }, true);
+  expect(added.process).toEqual(process);
+  expect(await readOriginal(store, imageKey)).toEqual({ image: added, collected: true });
+  const kept = await storeOriginal(store, { ...original, process: { other: 1 } }, false);
+  expect(kept.process).toEqual(process);
+  expect(await readOriginal(store, imageKey)).toEqual({ image: added, collected: false });
+});
+
+test.each([
+  [{ temperature: '231' }, /temperature/],
+  [{ temperature: Number.NaN }, /temperature/],
+  [[1, 2], /line\.json/],
+  [Object.fromEntries(Array.from({ length: 99 }, (_, index) => [`reading ${index}`, index])), /1800 bytes/],
+])('%j is no process data', (value, says) => {
+  expect(() => parseProcessData(value, 'line.json')).toThrow(says);
+});
