@@ -79,6 +79,7 @@ function settingsThatDiffer(from: Bundle, to: Bundle): BundleDifference['setting
     neighbourhood,
     dims,
     classifier,
+    risk,
     thresholdRule,
   }: Bundle) => ({
     profile,
@@ -91,6 +92,7 @@ function settingsThatDiffer(from: Bundle, to: Bundle): BundleDifference['setting
     neighbourhood,
     dimensions: dims,
     defects: classifier.defects,
+    'risk model': risk.kind,
     'threshold rule': thresholdRule.rule,
   });
   const [before, after] = [settingsOf(from), settingsOf(to)];

@@ -110,14 +110,37 @@ function oddLines({ oddImages, training }: Bundle): string[] {
 function defectLines({ classifier, risk }: Bundle): string[] {
   const origin = classifier.defects === 'labelled' ? 'labelled images of defects' : 'defects made up on good images';
   const weakness = (seen: string) => `Weak: ${seen} hardly tells them from good images; take it with care`;
-  const weights = featureNames.map((name, j) => `${name} ${risk.weights[j]!.toFixed(2)}`);
   return [
     `From ${classifier.count} ${origin}, judged by models that had not seen them`,
     `Classifier of the whole image: AUROC ${classifier.auroc.toFixed(3)}`,
     ...(classifier.weak ? [weakness('what the network sees in a whole image')] : []),
     `Risk by the five readable features: AUROC ${risk.auroc.toFixed(3)}`,
     ...(risk.auroc < weakAuroc ? [weakness('what the features say')] : []),
-    `Weights in the risk, near 0 for a feature that says nothing here: ${weights.join(', ')}`,
+    ...riskLines(risk),
+  ];
+}
+
+/** What the risk model is, why it is of this kind and what it looks at. */
+function riskLines(risk: Bundle['risk']): string[] {
+  const { comparison } = risk;
+  const aurocOf = ({ auroc, spread }: { auroc: number; spread: number }) =>
+    `AUROC ${auroc.toFixed(3)} (spread ${spread.toFixed(3)})`;
+  const compared =
+    comparison &&
+    `over ${comparison.divisions} divisions of the images the regression has ${aurocOf(comparison.logistic)}, boosted trees ${aurocOf(comparison.forest)}`;
+  const listed = (textOf: (j: number) => string) => featureNames.map((name, j) => `${name} ${textOf(j)}`).join(', ');
+  if (risk.kind === 'forest') {
+    const splits = risk.trees.flatMap(({ features }) => features);
+    return [
+      `The risk is the sum of ${risk.trees.length} boosted trees of depth 2 instead of a logistic regression: ${compared}, better by more than the regression's spread`,
+      `Splits of the trees by feature: ${listed((j) => String(splits.filter((feature) => feature === j).length))}`,
+    ];
+  }
+  return [
+    ...(compared
+      ? [`The risk is a logistic regression: ${compared}, not better by more than the regression's spread`]
+      : []),
+    `Weights in the risk, near 0 for a feature that says nothing here: ${listed((j) => risk.weights[j]!.toFixed(2))}`,
   ];
 }
 

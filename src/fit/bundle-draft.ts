@@ -1,5 +1,6 @@
-import type { PartName, SamplePartName, SubspacePartName } from '../shared/bundle.js';
+import type { PartName, RiskTree, SamplePartName, SubspacePartName } from '../shared/bundle.js';
 import type { Warning } from '../shared/contracts.js';
+import type { BoostedTrees } from '../shared/kernels/boosted-trees.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { bankLayers, featureChannels, networks, patchVectorLength } from '../shared/networks.js';
 import type { NpyArray } from '../shared/npy.js';
@@ -58,17 +59,20 @@ function classifierOf({ classifier, defects, samples }: Learned): BundleDraft['c
   return { bias, auroc, weak: auroc < weakAuroc, defects: defects.kind, count, ridge };
 }
 
-function riskOf({ risk: { model, auroc, usual, background } }: Learned): BundleDraft['risk'] {
-  const { weights, bias, means, scales } = model;
-  return {
-    auroc,
-    weights: [...weights],
-    bias,
-    means: [...means],
-    scales: [...scales],
-    usual,
-    background: background.length / featureNames.length,
-  };
+function riskOf({ risk: { model, comparison, usual, background } }: Learned): BundleDraft['risk'] {
+  const { auroc } = comparison[model.kind];
+  const common = { auroc, comparison, usual, background: background.length / featureNames.length };
+  if (model.kind === 'forest') return { kind: 'forest', ...common, trees: treesOf(model) };
+  const { kind, weights, bias, means, scales } = model;
+  return { kind, ...common, weights: [...weights], bias, means: [...means], scales: [...scales] };
+}
+
+function treesOf({ features, thresholds, leaves }: BoostedTrees): RiskTree[] {
+  return Array.from({ length: leaves.length / 4 }, (_, tree) => ({
+    features: [...features.subarray(3 * tree, 3 * tree + 3)],
+    thresholds: [...thresholds.subarray(3 * tree, 3 * tree + 3)],
+    leaves: [...leaves.subarray(4 * tree, 4 * tree + 4)],
+  }));
 }
 
 const floats = (data: Float32Array, ...shape: number[]): NpyArray => ({ dtype: 'float32', shape, data });

@@ -1,5 +1,5 @@
 import { inThread } from '../shared/compute.js';
-import { crossValidatedAuroc } from '../shared/kernels/cross-validation.js';
+import { crossValidatedAuroc, logisticLearner } from '../shared/kernels/cross-validation.js';
 import { fitLogisticRegression, rawCoefficients } from '../shared/kernels/logistic-regression.js';
 import type { DefectSamples } from './defect-samples.js';
 
@@ -19,8 +19,7 @@ export interface ClassifierOutput {
 }
 
 /** Fits the classifier head with one ridge, and once more for each fold to see how it does on what it has not seen. */
-export default inThread<ClassifierInput, ClassifierOutput>(async ({ embeddings, labels, ...validation }) => {
-  const { ridge } = validation;
-  const auroc = crossValidatedAuroc(embeddings, labels, validation);
+export default inThread<ClassifierInput, ClassifierOutput>(async ({ embeddings, labels, ridge, ...validation }) => {
+  const auroc = crossValidatedAuroc(embeddings, labels, { ...validation, learn: logisticLearner({ ridge }) });
   return { ...rawCoefficients(fitLogisticRegression(embeddings, labels, { ridge })), auroc, ridge };
 });

@@ -4,7 +4,7 @@ import { type Compute, threadTask } from '../shared/compute.js';
 import type { Warning } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { readSize } from '../shared/image.js';
-import { logOdds } from '../shared/kernels/logistic-regression.js';
+import { riskLogOdds } from '../shared/kernels/risk-function.js';
 import type { ClassifierHead, LoadedBundle } from '../shared/loaded-bundle.js';
 import type { Scorer } from '../shared/patchcore/scorer.js';
 import { type LabelledImage, labelledImages, readMask, someOf } from './labelled-images.js';
@@ -118,7 +118,7 @@ async function judgeRisks(readables: readonly ReadableFeaturesInput[], { bundle,
   const risks: number[] = [];
   const extract = (readable: ReadableFeaturesInput) => compute.run(featuresTask, readable);
   for await (const row of orderedMap(readables, imagesAtOnce(compute), extract)) {
-    risks.push(logOdds(bundle.risk.model, row)[0]!);
+    risks.push(riskLogOdds(bundle.risk.model, row)[0]!);
     progress?.({ phase: 'features', done: risks.length, total: readables.length });
   }
   return risks;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { regionSchema, warningSchema } from './contracts.js';
 import { codeOf, messageOf, PatchlineError } from './errors.js';
+import { boosting } from './kernels/boosted-trees.js';
 import { featureNames } from './kernels/readable-features.js';
 import { bundleFolder, namePattern } from './keys.js';
 import { bankLayers, networks } from './networks.js';
@@ -80,6 +81,44 @@ const subspaceSchema = z.strictObject({
 export type Subspace = z.infer<typeof subspaceSchema>;
 export type Part = z.infer<typeof partSchema>;
 
+const heldOutAurocSchema = z.strictObject({ auroc: area, spread: z.number().nonnegative() });
+const riskFields = {
+  /** Of images that a fit without them judged. */
+  auroc: area,
+  /** Why the model is of its kind; absent in bundles of earlier releases. */
+  comparison: z.strictObject({ divisions: count, logistic: heldOutAurocSchema, forest: heldOutAurocSchema }).optional(),
+  /** Medians of good images. */
+  usual: featureValues,
+  /** Good images in the part risk-background. */
+  background: count,
+};
+const logisticRiskSchema = z.strictObject({
+  /** Bundles of earlier releases know no other. */
+  kind: z.literal('logistic').optional().default('logistic'),
+  ...riskFields,
+  weights: featureValues,
+  bias: z.number(),
+  means: featureValues,
+  scales: featureValues,
+});
+const featureIndex = z
+  .number()
+  .int()
+  .min(0)
+  .max(featureNames.length - 1);
+/** Root, left and right split, and the leaves from left to right: see kernels/boosted-trees.ts. */
+const riskTreeSchema = z.strictObject({
+  features: z.array(featureIndex).length(3),
+  thresholds: z.array(z.number()).length(3),
+  leaves: z.array(z.number()).length(4),
+});
+export type RiskTree = z.infer<typeof riskTreeSchema>;
+const forestRiskSchema = z.strictObject({
+  kind: z.literal('forest'),
+  ...riskFields,
+  trees: z.array(riskTreeSchema).min(1).max(boosting.trees),
+});
+
 const bundleFields = z.strictObject({
   schema: z.literal(2),
   product: z.string().regex(namePattern),
@@ -147,18 +186,8 @@ const bundleFields = z.strictObject({
     count,
     ridge: z.number().positive(),
   }),
-  /** The risk of a defect: a logistic regression of the readable features, in the order of `featureNames`. */
-  risk: z.strictObject({
-    auroc: area,
-    weights: featureValues,
-    bias: z.number(),
-    means: featureValues,
-    scales: featureValues,
-    /** Medians of good images. */
-    usual: featureValues,
-    /** Good images in the part risk-background. */
-    background: count,
-  }),
+  /** The risk of a defect by the readable features, in the order of `featureNames`. */
+  risk: z.discriminatedUnion('kind', [logisticRiskSchema, forestRiskSchema]),
   parts: z.record(z.enum(partNames), partSchema),
   /** The second term of the score `fused`. */
   subspace: subspaceSchema.optional(),

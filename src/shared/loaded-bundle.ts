@@ -8,7 +8,7 @@ import {
 } from './bundle.js';
 import { formsOf, readParts, subspaceFormsOf } from './bundle-parts.js';
 import { shareFloats } from './compute.js';
-import type { LogisticRegression } from './kernels/logistic-regression.js';
+import type { RiskFunction } from './kernels/risk-function.js';
 import type { ModelInput } from './model-input.js';
 import { readNetwork } from './networks.js';
 import { readModel, writeModel } from './onnx/model.js';
@@ -30,7 +30,7 @@ export interface ClassifierHead {
 
 /** The risk of a defect from the readable features, and the good images it is explained against. */
 export interface RiskModel {
-  model: LogisticRegression;
+  model: RiskFunction;
   /** (B, 5) features of good images, with held-out patch distances */
   background: Float64Array;
   /** (5) medians of good images */
@@ -91,14 +91,24 @@ export async function loadBundle(store: ObjectStore, product: string, version: s
 }
 
 function riskModelOf({ risk }: Bundle, background: Float64Array): RiskModel {
-  const { weights, bias, means, scales, usual } = risk;
-  const model = {
-    weights: Float64Array.from(weights),
-    bias,
-    means: Float64Array.from(means),
-    scales: Float64Array.from(scales),
+  return { model: riskFunctionOf(risk), background, usual: risk.usual };
+}
+
+function riskFunctionOf(risk: Bundle['risk']): RiskFunction {
+  if (risk.kind === 'forest') {
+    const { kind, trees } = risk;
+    return {
+      kind,
+      features: Int32Array.from(trees.flatMap(({ features }) => features)),
+      thresholds: Float64Array.from(trees.flatMap(({ thresholds }) => thresholds)),
+      leaves: Float64Array.from(trees.flatMap(({ leaves }) => leaves)),
+    };
+  }
+  const { kind, weights, bias, means, scales } = risk;
+  return {
+    ...{ kind, bias, weights: Float64Array.from(weights) },
+    ...{ means: Float64Array.from(means), scales: Float64Array.from(scales) },
   };
-  return { model, background, usual };
 }
 
 function composeScoring(

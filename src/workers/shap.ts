@@ -1,7 +1,9 @@
-import { exactShapley } from '../explain/shap/exact-shapley.js';
+import { exactShapley, type ShapleyExplanation } from '../explain/shap/exact-shapley.js';
 import type { ExplainingData, FeaturesResult, Risk, ShapResult } from '../shared/contracts.js';
-import { predictProbability } from '../shared/kernels/logistic-regression.js';
+import { sigmoid } from '../shared/kernels/logistic-regression.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
+import { riskProbability } from '../shared/kernels/risk-function.js';
+import { codesOf, tableLogOdds, tabulateTrees } from '../shared/kernels/tree-tables.js';
 import type { LoadedBundle, RiskModel } from '../shared/loaded-bundle.js';
 
 export interface ShapContext {
@@ -23,17 +25,9 @@ export async function shap(data: ExplainingData, { loadBundle, features }: ShapC
  * @param values (5), in the order of `featureNames`
  * @throws EXPLANATION_INCONSISTENT
  */
-export function explainRisk(
-  { model, background, usual }: RiskModel,
-  values: number[],
-  verdict: ExplainingData['verdict'],
-): Risk {
-  const explained = exactShapley(
-    (rows, count) => predictProbability(model, rows.subarray(0, count * featureNames.length)),
-    values,
-    background,
-    featureNames.length,
-  );
+export function explainRisk(risk: RiskModel, values: number[], verdict: ExplainingData['verdict']): Risk {
+  const { usual } = risk;
+  const explained = attributeRisk(risk, values);
   const { prediction: probability, baseValue } = explained;
   return {
     probability,
@@ -46,4 +40,16 @@ export function explainRisk(
       shap: explained.values[j]!,
     })),
   };
+}
+
+/** Exact Shapley values of the probability, by all coalitions. */
+function attributeRisk({ model, background }: RiskModel, values: number[]): ShapleyExplanation {
+  const D = featureNames.length;
+  const ofRows = (rows: Float64Array, count: number) => rows.subarray(0, count * D);
+  if (model.kind === 'logistic') {
+    return exactShapley((rows, count) => riskProbability(model, ofRows(rows, count)), values, background, D);
+  }
+  const tables = tabulateTrees(model, D); // of which side of each threshold a value lies is all that trees know of it
+  const [own, usual] = [codesOf(tables, values), codesOf(tables, background)];
+  return exactShapley((codes, count) => tableLogOdds(tables, ofRows(codes, count)).map(sigmoid), own, usual, D);
 }

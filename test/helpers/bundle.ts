@@ -38,6 +38,7 @@ export function madeUpDraft(changes: Partial<BundleDraft> = {}): BundleDraft {
     settings: { folds: 5, thresholdFactor: 2, topFraction: 0.03, mapSigma: 4 },
     classifier: { bias: -0.5, auroc: 0.75, weak: true, defects: 'synthetic', count: 100, ridge: 0.1 },
     risk: {
+      kind: 'logistic',
       auroc: 0.9,
       weights: [1, 2, 0, -0.5, 0.25],
       bias: 0.5,

@@ -9,8 +9,8 @@ import { directoryDefects, directoryImages, storeDefects, type TrainingSource } 
 import { type Bundle, bundleCardKey, partNames } from '../../src/shared/bundle.js';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { estimateDepth } from '../../src/shared/depth.js';
-import { type LogisticRegression, predictProbability } from '../../src/shared/kernels/logistic-regression.js';
 import { readableFeatures } from '../../src/shared/kernels/readable-features.js';
+import { type RiskFunction, riskProbability } from '../../src/shared/kernels/risk-function.js';
 import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { createScorer, type Scorer } from '../../src/shared/patchcore/scorer.js';
 import type { ObjectStore } from '../../src/shared/store/object-store.js';
@@ -82,8 +82,8 @@ async function rowsOf(seeds: number[], scratched: boolean): Promise<Float64Array
 }
 
 const range = (from: number, count: number) => Array.from({ length: count }, (_, index) => from + index);
-const meanRisk = (model: LogisticRegression, rows: Float64Array) =>
-  predictProbability(model, rows).reduce((sum, risk) => sum + risk, 0) / (rows.length / 5);
+const meanRisk = (model: RiskFunction, rows: Float64Array) =>
+  riskProbability(model, rows).reduce((sum, risk) => sum + risk, 0) / (rows.length / 5);
 
 describe('labelled defects', () => {
   test('are what classifier and risk model learn from, and stay out of the bank', async () => {

@@ -13,8 +13,8 @@ import { learnRisk } from '../../src/fit/risk-model.js';
 import { directoryImages } from '../../src/fit/training-images.js';
 import { writeSimulatedDataset } from '../../src/producer/simulated-camera.js';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
-import { predictProbability } from '../../src/shared/kernels/logistic-regression.js';
 import { mean } from '../../src/shared/kernels/quantile.js';
+import { riskProbability } from '../../src/shared/kernels/risk-function.js';
 import { bankLayers } from '../../src/shared/networks.js';
 import { gridOf } from '../../src/shared/patchcore/patch-vectors.js';
 
@@ -82,8 +82,9 @@ test('good plates look risky to a model whose good images were measured by a ban
   const heldOut = await measure([...folds, ...madeOn.map((image) => folds[image]!)]);
   const ownBank = await measure(Array(known + 120).fill(noFold));
   const [right, wrong] = [heldOut, ownBank].map(({ samples, unseenFeatures }) => {
-    const { model, auroc } = learnRisk(samples, seed);
-    const risks = predictProbability(model, unseenFeatures);
+    const { model, comparison } = learnRisk(samples, seed);
+    const { auroc } = comparison[model.kind];
+    const risks = riskProbability(model, unseenFeatures);
     return { auroc, mean: mean(risks), risky: risks.filter((risk) => risk >= 0.5).length / unseen };
   });
   expect(right!.mean).toBeLessThan(0.25);

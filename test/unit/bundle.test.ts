@@ -66,18 +66,66 @@ test('a bundle is loaded as it was written', async () => {
   expectClose(loaded.classifier.weights, arrays['classifier-weights'].data as Float32Array);
   expect(loaded.classifier).toMatchObject({ bias: -0.5, weak: true });
   expectClose(loaded.risk.background, arrays['risk-background'].data as Float64Array);
-  const { weights, bias, means, scales, usual } = bundle.risk;
-  const { model } = loaded.risk;
-  expect([...model.weights, model.bias, ...model.means, ...model.scales]).toEqual([
-    ...weights,
-    bias,
-    ...means,
-    ...scales,
-  ]);
-  expect(loaded.risk.usual).toEqual(usual);
+  expect(loaded.risk.model).toEqual(loadedRegression);
+  expect(loaded.risk.usual).toEqual(bundle.risk.usual);
   expect(loaded.classifier.weights.buffer).toBeInstanceOf(SharedArrayBuffer);
   expect(loaded.scoring.rows.buffer).toBeInstanceOf(SharedArrayBuffer);
   expectClose(await store.get(trainingPictureKey(bundle, 3)), [3]);
+});
+
+/** The risk model of the made-up bundle. */
+const loadedRegression = {
+  kind: 'logistic',
+  weights: Float64Array.of(1, 2, 0, -0.5, 0.25),
+  bias: 0.5,
+  means: Float64Array.of(0.8, 1.2, 0.01, 0.06, 0.94),
+  scales: Float64Array.of(0.1, 0.3, 0.01, 0.05, 0.03),
+};
+
+const forestRisk = {
+  ...{ kind: 'forest' as const, auroc: 0.93, usual: [0.7, 1, 0.01, 0.05, 0.95], background: 3 },
+  comparison: { divisions: 10, logistic: { auroc: 0.6, spread: 0.02 }, forest: { auroc: 0.93, spread: 0.01 } },
+  trees: [
+    { features: [1, 0, 1], thresholds: [1.5, 0.9, 2], leaves: [-0.2, -0.1, 0.1, 0.3] },
+    { features: [4, 4, 1], thresholds: [0.9, 0.8, 1], leaves: [0.2, 0.1, -0.1, -0.3] },
+  ],
+};
+
+describe('the risk model', () => {
+  test('may be a forest, and the card says why', async () => {
+    const { version } = await writeMadeUpBundle(store, { draft: { risk: forestRisk } });
+    const { bundle, risk } = await loadBundle(store, 'plate', version);
+    expect(bundle.risk).toEqual(forestRisk);
+    expect(risk.model).toEqual({
+      kind: 'forest',
+      features: Int32Array.of(1, 0, 1, 4, 4, 1),
+      thresholds: Float64Array.of(1.5, 0.9, 2, 0.9, 0.8, 1),
+      leaves: Float64Array.of(-0.2, -0.1, 0.1, 0.3, 0.2, 0.1, -0.1, -0.3),
+    });
+    const card = new TextDecoder().decode(await store.get(bundleCardKey('plate', version)));
+    expect(card).toContain('2 boosted trees of depth 2 instead of a logistic regression');
+    expect(card).toMatch(/regression has AUROC 0.600 \(spread 0.020\), boosted trees AUROC 0.930 \(spread 0.010\)/);
+    expect(card).toContain('mean_patch_distance 1, max_patch_distance 3, depth_variance 0,');
+  });
+
+  test('is a logistic regression where bundle.json names no kind', async () => {
+    const key = bundleKey('plate', 'v1');
+    const stored = (await getJson(store, key)) as Bundle;
+    const { kind, ...unnamed } = stored.risk;
+    expect(kind).toBe('logistic');
+    await putJson(store, key, { ...stored, risk: unnamed });
+    expect((await load()).risk.model).toEqual(loadedRegression);
+  });
+
+  test.each([
+    ['a kind that is none', { ...forestRisk, kind: 'oracle' }, 'kind'],
+    ['more than 50 trees', { ...forestRisk, trees: Array(51).fill(forestRisk.trees[0]) }, 'trees'],
+    ['a feature that is none', { ...forestRisk, trees: [{ ...forestRisk.trees[0], features: [0, 5, 1] }] }, 'features'],
+  ])('is refused with %s', async (_, risk, named) => {
+    const key = bundleKey('plate', 'v1');
+    await putJson(store, key, { ...((await getJson(store, key)) as Bundle), risk });
+    expect(await refusal(load())).toEqual(failure('BUNDLE_DAMAGED', 'bundle.json', `risk.*${named}`));
+  });
 });
 
 test('its card says what it saw and how it judges', async () => {

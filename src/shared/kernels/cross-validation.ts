@@ -38,6 +38,16 @@ export function stratifiedFolds(
   return foldOf;
 }
 
+/** Fits a model to rows (n, D) and labels (n); what it returns gives the log odds (m) of a defect of other rows (m, D). */
+export type Learner = (rows: Float64Array, labels: ArrayLike<number>) => (others: Float64Array) => Float64Array;
+
+export const logisticLearner =
+  (options: LogisticRegressionOptions): Learner =>
+  (rows, labels) => {
+    const model = fitLogisticRegression(rows, labels, options);
+    return (others) => logOdds(model, others);
+  };
+
 /**
  * The log odds of every row by a model that was fitted without the row's fold.
  *
@@ -50,7 +60,7 @@ export function heldOutLogOdds(
   rows: Float32Array | Float64Array,
   labels: ArrayLike<number>,
   foldOf: Int32Array,
-  options: LogisticRegressionOptions,
+  learn: Learner,
 ): Float64Array<ArrayBuffer> {
   const n = labels.length;
   const D = rowCount('rows', rows, n);
@@ -59,18 +69,18 @@ export function heldOutLogOdds(
     const [inside, outside] = [true, false].map((wanted) =>
       Array.from(labels, (_, i) => i).filter((i) => (foldOf[i] === fold) === wanted),
     ) as [number[], number[]];
-    const model = fitLogisticRegression(
+    const predict = learn(
       takeRows(rows, D, outside),
       outside.map((i) => labels[i]!),
-      options,
     );
-    const foldOdds = logOdds(model, takeRows(rows, D, inside));
+    const foldOdds = predict(takeRows(rows, D, inside));
     for (const [k, i] of inside.entries()) odds[i] = foldOdds[k]!;
   }
   return odds;
 }
 
-export interface CrossValidation extends LogisticRegressionOptions {
+export interface CrossValidation {
+  learn: Learner;
   folds: number;
   seed: number;
   /** See `stratifiedFolds`. */
@@ -78,7 +88,7 @@ export interface CrossValidation extends LogisticRegressionOptions {
 }
 
 /**
- * AUROC of held-out log odds: how well a logistic regression tells rows apart that it has not seen.
+ * AUROC of held-out log odds: how well models tell rows apart that they have not seen.
  *
  * @param rows (n, D) @param labels (n), 0 for good, anything else for defect
  * @throws what `heldOutLogOdds` throws
@@ -86,10 +96,10 @@ export interface CrossValidation extends LogisticRegressionOptions {
 export function crossValidatedAuroc(
   rows: Float32Array | Float64Array,
   labels: ArrayLike<number>,
-  { folds, seed, groups, ridge }: CrossValidation,
+  { learn, folds, seed, groups }: CrossValidation,
 ): number {
   const foldOf = stratifiedFolds(labels, folds, seed, groups);
-  const area = auroc(heldOutLogOdds(rows, labels, foldOf, { ridge }), labels);
+  const area = auroc(heldOutLogOdds(rows, labels, foldOf, learn), labels);
   if (area !== null) return area;
   throw new PatchlineError('TOO_FEW_IMAGES', 'Expected rows of both classes to validate a classifier');
 }

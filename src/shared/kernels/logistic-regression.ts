@@ -86,10 +86,10 @@ export function predictProbability(model: LogisticRegression, rows: Float32Array
   return logOdds(model, rows).map(sigmoid);
 }
 
-const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
+export const sigmoid = (value: number): number => 1 / (1 + Math.exp(-value));
 
 /** Each class sums to one half. */
-function classWeights(labels: ArrayLike<number>): Float64Array {
+export function classWeights(labels: ArrayLike<number>): Float64Array {
   let defects = 0;
   for (let i = 0; i < labels.length; i++) if (labels[i] !== 0) defects++;
   const good = labels.length - defects;

@@ -4,8 +4,8 @@ import type { DefectFeatures } from '../../../src/fit/defect-images.js';
 import { defectSamples } from '../../../src/fit/defect-samples.js';
 import { learnRisk } from '../../../src/fit/risk-model.js';
 import { createCompute } from '../../../src/shared/compute.js';
-import { predictProbability } from '../../../src/shared/kernels/logistic-regression.js';
 import { createRandom } from '../../../src/shared/kernels/random.js';
+import { riskProbability } from '../../../src/shared/kernels/risk-function.js';
 import { expectClose } from '../../helpers/arrays.js';
 
 const random = createRandom(17);
@@ -103,12 +103,13 @@ describe('risk', () => {
   const learned = learnRisk(samples, 4);
 
   test('follows the feature that tells, and no other', () => {
+    if (learned.model.kind !== 'logistic') throw new Error('Expected a logistic regression');
     const [mean, max, ...others] = learned.model.weights;
     expect(max).toBeGreaterThan(1);
     expect(mean).toBeGreaterThan(-0.5);
     for (const weight of others) expect(Math.abs(weight)).toBeLessThan(max! / 4);
-    expect(learned.auroc).toBeGreaterThan(0.8);
-    const risks = predictProbability(learned.model, samples.features);
+    expect(learned.comparison.logistic.auroc).toBeGreaterThan(0.8);
+    const risks = riskProbability(learned.model, samples.features);
     const meanOf = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
     expect(meanOf(risks.subarray(0, 150))).toBeLessThan(0.3);
     expect(meanOf(risks.subarray(150))).toBeGreaterThan(0.7);
