@@ -48,9 +48,10 @@ export async function runKernels({ config, bundle }: Setup, plates: Uint8Array[]
     const image = await scorer.score(bytes, bundle);
     if (policy === 'flagged' && image.scored.verdict === 'good') return;
     await scorer.draw(image, bundle);
-    await explainImage(image.scored, await scorer.pack(image), 'gradcam.npy', bundle, {
+    await explainImage(image, await scorer.pack(image), 'gradcam.npy', bundle, {
       compute,
       classifiers,
+      tables: new Map(),
       maxLoadedBundles,
     });
   };

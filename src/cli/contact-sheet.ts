@@ -1,9 +1,12 @@
-import type { ExplainingStage, FailedResult, InspectionResult, Risk, ScoredResult } from '../shared/contracts.js';
+import { processPictureName } from '../explain/pictures.js';
+import type { ExplanationName, FailedResult, InspectionResult, ScoredResult } from '../shared/contracts.js';
 import { errorCodes } from '../shared/errors.js';
 import type { ImageSize } from '../shared/image.js';
 import { type Markup, markup } from '../shared/markup.js';
 import { patchPairSize } from '../shared/plots/patch-pair.js';
+import { formatNumber, processBars, processWaterfallSize, quantityOf } from '../shared/plots/process-waterfall.js';
 import { waterfallBars, waterfallSize } from '../shared/plots/waterfall.js';
+import type { Bar } from '../shared/plots/waterfall-drawing.js';
 import { pageHead } from './contact-sheet-style.js';
 
 /** An inspection and the names of the files in its folder. */
@@ -73,10 +76,10 @@ function drawCard({ result, folder, files, aspect }: Card): Markup {
 <p class="verdict">${groups[group]}</p>
 <h2>${fileNameOf(imageKey)}</h2>
 <p class="faint">${taken}${camera === null ? '' : `, camera ${camera}`}, bundle ${bundle}</p>
-${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files.includes('waterfall.svg'))}
+${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files)}
 <p class="faint"><a href="${folder}/result.json">result.json</a></p>
 </div>
-<div class="pictures">${captions.map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
+<div class="pictures">${captionsOf(result).map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
 </article>
 `;
 }
@@ -95,31 +98,34 @@ function drawFailure({ error }: FailedResult): Markup {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
-function drawFindings(result: ScoredResult, hasWaterfall: boolean): Markup {
-  const { severity, anomalyScore, threshold, risk, classifier, warnings, explanations = {} } = result;
+function drawFindings(result: ScoredResult, files: readonly string[]): Markup {
+  const { severity, anomalyScore, threshold, risk, classifier, attribution, warnings, explanations = {} } = result;
   const missing = Object.entries(explanations).filter(([, { status }]) => status !== 'done');
   return markup`<dl>
 <dt>Severity</dt><dd>${severity.toFixed(0)}</dd>
 ${risk && markup`<dt>Risk of a defect</dt><dd>${percent(risk.probability)}</dd>`}
 ${classifier && markup`<dt>Classifier</dt><dd>${percent(classifier.probability)} defect</dd>`}
 <dt>Score</dt><dd>${anomalyScore.toFixed(2)}, threshold ${threshold.toFixed(2)}</dd>
+${attribution && markup`<dt>${quantityOf(attribution)}</dt><dd>${formatNumber(attribution.value)}</dd>`}
 </dl>
-${risk && !hasWaterfall && drawFeatures(risk)}
+${risk && !files.includes('waterfall.svg') && drawEffects(waterfallBars(risk))}
+${attribution && !files.includes(processPictureName) && drawEffects(processBars(attribution))}
 ${risk && !risk.agreesWithVerdict && drawRemark('Look twice.', 'The risk of a defect and the verdict disagree.')}
 ${classifier?.weak && drawRemark('Weak classifier.', 'It did not tell good and defective parts apart well: take its map with care.')}
-${missing.map(([stage, { code, message }]) => drawRemark(`${stageWords[stage as ExplainingStage]} missing.`, `${message} (${code})`))}
+${missing.map(([stage, { code, message }]) => drawRemark(`${explanationWords[stage as ExplanationName]} missing.`, `${message} (${code})`))}
 ${warnings.map(({ code, message }) => drawRemark('Warning.', `${message} (${code})`))}`;
 }
 
-const stageWords: Record<ExplainingStage, string> = {
+const explanationWords: Record<ExplanationName, string> = {
   gradcam: 'Classifier map',
   features: 'Features',
   shap: 'Risk of a defect',
+  process: 'Attribution of process data',
 };
 
-/** The features and how many percent points each adds to the risk. */
-const drawFeatures = (risk: Risk): Markup =>
-  markup`<ul>${waterfallBars(risk)
+/** The features and how much each adds. */
+const drawEffects = (bars: Bar[]): Markup =>
+  markup`<ul>${bars
     .filter(({ isTotal }) => !isTotal)
     .map(({ label, amount }) => markup`<li><span>${label}</span> <b>${amount}</b></li>`)}</ul>`;
 
@@ -139,6 +145,15 @@ const captions: Caption[] = [
   { name: 'patch-pair.png', caption: 'Its most suspicious place beside a good one', kind: 'pair', size: patchPairSize },
   { name: 'waterfall.svg', caption: 'Why this risk', kind: 'chart', size: waterfallSize },
 ];
+
+const captionsOf = (result: InspectionResult): Caption[] =>
+  result.status !== 'failed' && result.attribution
+    ? [...captions, processCaption(processWaterfallSize(result.attribution))]
+    : captions;
+
+const processCaption = (size: ImageSize): Caption => ({
+  ...{ name: processPictureName, caption: 'What process data say', kind: 'chart', size },
+});
 
 export function drawFigure(folder: string, { name, caption, kind, size }: Caption, aspectOfPart: number): Markup {
   const aspect = size ? size.width / size.height : aspectOfPart;

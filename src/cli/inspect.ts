@@ -8,10 +8,10 @@ import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import type { ProcessData } from '../shared/process-data.js';
-import { explainImage } from '../workers/explain-image.js';
+import { type ExplainContext, explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
-import type { ClassifierContext } from '../workers/gradcam.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
+import { loadTables } from '../workers/load-tables.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark, type Session } from './command-line.js';
 import { type Inspected, writeContactSheet, writeInspection } from './inspection-folders.js';
 import { assertPlaceForPictures, type PicturesOptions, picturesOption } from './pictures-option.js';
@@ -41,13 +41,13 @@ export const inspect = defineCommand(
     const scorer = createScorer(compute, config);
     try {
       const bundle = await loadBundle(store, options.product, version);
-      const classifiers = await loadClassifiers(config);
-      const classifier = { compute, classifiers, maxLoadedBundles: config.maxLoadedBundles };
+      const [classifiers, tables] = [await loadClassifiers(config), await loadTables(config)];
+      const explaining = { compute, classifiers, tables, maxLoadedBundles: config.maxLoadedBundles };
       const progress = createProgress('inspecting', images.length);
       const results = await pMap(
         images,
         async (image) => {
-          const inspected = await inspectImage(image, { session, classifier, scorer, bundle, policy });
+          const inspected = await inspectImage(image, { session, explaining, scorer, bundle, policy });
           if (out !== undefined) await writeInspection(inspected, out, pictures, store);
           progress.tick();
           return inspected.result;
@@ -65,7 +65,7 @@ export const inspect = defineCommand(
 
 interface Inspector {
   session: Session;
-  classifier: ClassifierContext;
+  explaining: ExplainContext;
   scorer: Scorer;
   bundle: LoadedBundle;
   policy: Policy;
@@ -95,12 +95,13 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
 async function explain(
   inspection: Inspection,
   image: ScoredImage,
-  { scorer, classifier, bundle }: Inspector,
+  { scorer, explaining, bundle }: Inspector,
 ): Promise<Inspected> {
   const scoredInspection = { ...inspection, scored: image.scored };
   if (!isExplained(scoredInspection)) return { result: joinResult(scoredInspection, undefined), files: {} };
   const key = gradcamKey(inspection.inspectionId);
-  const { outcomes, gradcamMap } = await explainImage(image.scored, await scorer.pack(image), key, bundle, classifier);
+  const work = await scorer.pack(image);
+  const { outcomes, gradcamMap } = await explainImage(scoredInspection, work, key, bundle, explaining);
   const { anomalyMap, overlay } = await scorer.draw(image, bundle);
   const files = {
     'anomaly-map.npy': anomalyMap,

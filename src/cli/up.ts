@@ -5,6 +5,7 @@ import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { shownAddress } from '../shared/redis-ping.js';
 import { isS3Url } from '../shared/store/s3-client.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
+import { loadTables } from '../workers/load-tables.js';
 import { startPools } from '../workers/pools.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
 import { type Connection, untilAskedToEnd, withConnection } from './connection.js';
@@ -26,7 +27,8 @@ export const up = defineCommand(
   try {
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
-      const pools = startPools(stageNames, { ...connection, classifiers });
+      const tables = await loadTables(connection.config);
+      const pools = startPools(stageNames, { ...connection, classifiers, tables });
       const beside = await startServices(Object.keys(services), connection);
       const queues = shownAddress(connection.queues.url);
       answer(options, { store: store.url, queues }, []);

@@ -1,6 +1,7 @@
 import { Argument } from 'commander';
 import { stageNames } from '../shared/contracts.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
+import { loadTables } from '../workers/load-tables.js';
 import { startPools } from '../workers/pools.js';
 import { answer, type CommonOptions, defineCommand, remark } from './command-line.js';
 import { untilAskedToEnd, withConnection } from './connection.js';
@@ -15,9 +16,10 @@ export const worker = defineCommand(
   .action(async (names: string[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
+      const tables = await loadTables(connection.config);
       const pools = startPools(
         stageNames.filter((stage) => names.includes(stage)),
-        { ...connection, classifiers },
+        { ...connection, classifiers, tables },
       );
       const beside = await startServices(
         names.filter((name) => name in services),

@@ -4,11 +4,14 @@ import type { Box } from '../shared/kernels/connected-region.js';
 import { overlay } from '../shared/kernels/overlay.js';
 import { expectArray, type NpyArray, readNpy } from '../shared/npy.js';
 import { patchPairPng } from '../shared/plots/patch-pair.js';
+import { processWaterfallSvg } from '../shared/plots/process-waterfall.js';
 import { waterfallPng, waterfallSvg } from '../shared/plots/waterfall.js';
 import { displayCam } from './cam/display.js';
 
 export const pictureNames = ['patch-pair.png', 'gradcam-overlay.png', 'waterfall.svg', 'waterfall.png'] as const;
-export type PictureName = (typeof pictureNames)[number];
+/** Only where the product has a model of process data. */
+export const processPictureName = 'process-waterfall.svg';
+export type PictureName = (typeof pictureNames)[number] | typeof processPictureName;
 export type Pictures = Partial<Record<PictureName, Uint8Array>>;
 
 /** What pictures are drawn from, beside the result: bytes as they are stored. */
@@ -40,7 +43,7 @@ export async function readSources(result: ScoredResult, read: Read): Promise<Pic
 
 /**
  * The pictures of an inspection that are drawn on request: the suspicious patch beside its nearest normal patch, the
- * Grad-CAM++ overlay and the waterfall of the risk. What was not explained has no picture.
+ * Grad-CAM++ overlay, the waterfall of the risk and that of process data. What was not explained has no picture.
  *
  * Errors: those of `read`; ARRAY_UNREADABLE, SHAPE_MISMATCH for a damaged map.
  */
@@ -56,13 +59,14 @@ export async function drawFrom(result: ScoredResult, sources: PictureSources): P
   const size = { height, width };
   const pixels = await decodePixels(sources.original, size);
   const goodPixels = await decodePixels(sources.trainingPicture, size);
-  const { nearestNormal, risk } = result;
+  const { nearestNormal, risk, attribution } = result;
   const part = { ...size, pixels, box: peakPatch(map, nearestNormal.box) };
   const goodPart = { ...size, pixels: goodPixels, box: nearestNormal.box };
   return {
     'patch-pair.png': await patchPairPng(part, goodPart),
     ...(sources.gradcam && { 'gradcam-overlay.png': await drawGradcamOverlay(sources.gradcam, pixels, size) }),
     ...(risk && { 'waterfall.svg': Buffer.from(waterfallSvg(risk)), 'waterfall.png': await waterfallPng(risk) }),
+    ...(attribution && { [processPictureName]: Buffer.from(processWaterfallSvg(attribution)) }),
   };
 }
 

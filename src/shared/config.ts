@@ -58,6 +58,25 @@ const classifierSettings = z.strictObject({
 });
 export type ClassifierSettings = z.infer<typeof classifierSettings>;
 
+/** A product's own model of process data, whose attribution joins the result. What each setting means: docs/process-data.md. */
+const tableSettings = z.strictObject({
+  /** ONNX file; a relative path starts at the folder of the configuration file. */
+  model: z.string().min(1),
+  /** Usual rows that are compared with, .csv or .npy; where nothing is said, MODEL.background.csv beside MODEL.onnx. */
+  background: z.string().min(1).optional(),
+  /** Names of the process numbers that it takes, in its order; found by themselves where the model or a .csv has names. */
+  columns: z.array(z.string().min(1)).min(1).optional(),
+  /** The output that is explained; found by itself where it is named `logits` or the only one. */
+  output: z.string().min(1).optional(),
+  /** Which of several values of the output; 1 of two. */
+  target: z.number().int().min(0).optional(),
+  method: z.enum(['auto', 'exact', 'tree', 'kernel', 'linear']).default('auto'),
+  explainOutput: z.enum(['margin', 'probability']).optional(),
+});
+export type TableSettings = z.infer<typeof tableSettings>;
+
+const productSettings = z.strictObject({ classifier: classifierSettings.optional(), table: tableSettings.optional() });
+
 /** Side of the grid on which a region is tried out. */
 const trialSide = 256;
 
@@ -70,7 +89,7 @@ export const picturesSchema = z.enum(['overlay', 'all']);
 export const configSchema = z.strictObject({
   /** Which product each camera looks at, and which part of its images is inspected. */
   cameras: z.record(name, z.strictObject({ product: name, region: cameraRegion.optional() })).default({}),
-  products: z.record(name, z.strictObject({ classifier: classifierSettings })).default({}),
+  products: z.record(name, productSettings).default({}),
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),
   /** What is drawn of an explained image: the overlay, or all pictures at once; others are drawn on request. */
@@ -195,8 +214,12 @@ export async function loadConfig(path?: string, environment: Environment = proce
     ...unknown.map((variable) => `${variable}: no setting has this name`),
   ];
   if (!parsed.success || faults.length > 0) throw new PatchlineError('CONFIG_INVALID', faults.join('\n'));
-  for (const { classifier } of Object.values(parsed.data.products)) {
-    classifier.model = resolve(dirname(file), classifier.model);
+  const beside = (path: string) => resolve(dirname(file), path);
+  for (const { classifier, table } of Object.values(parsed.data.products)) {
+    if (classifier) classifier.model = beside(classifier.model);
+    if (!table) continue;
+    table.model = beside(table.model);
+    if (table.background !== undefined) table.background = beside(table.background);
   }
   return freezeDeep(parsed.data);
 }

@@ -70,7 +70,7 @@ export type ScoredInspection = z.infer<typeof scoredInspection>;
 
 /** What an explaining job is given: the rest is in the work object. */
 export const explainingSchema = inspectionSchema.extend(
-  scoredSchema.pick({ verdict: true, patchDistance: true }).shape,
+  scoredSchema.pick({ verdict: true, anomalyScore: true, severity: true, patchDistance: true }).shape,
 );
 export type ExplainingData = z.infer<typeof explainingSchema>;
 
@@ -98,6 +98,23 @@ export const riskSchema = z.strictObject({
 });
 export type Risk = z.infer<typeof riskSchema>;
 
+/** What the product's own model makes of process data: the base value and all `shap` sum to `value`. */
+export const processAttributionSchema = z.strictObject({
+  model: z.strictObject({ file: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
+  /** What the model was fitted to give, where its file says so. */
+  predicts: z.string().optional(),
+  output: z.string(),
+  /** Which of several values of the output. */
+  target: z.number().int().min(0).optional(),
+  scale: z.enum(['margin', 'probability', 'output']),
+  value: z.number(),
+  /** Mean over the background. */
+  baseValue: z.number(),
+  /** In the order of the model; a value that is missing is null. */
+  features: z.array(z.strictObject({ name: z.string(), value: z.number().nullable(), shap: z.number() })),
+});
+export type ProcessAttribution = z.infer<typeof processAttributionSchema>;
+
 export const statusSchema = z.enum(['done', 'incomplete', 'failed']);
 export type Status = z.infer<typeof statusSchema>;
 
@@ -111,6 +128,10 @@ export type Explanation = z.infer<typeof explanationSchema>;
 
 export const explainingStages = ['gradcam', 'features', 'shap'] as const;
 export type ExplainingStage = (typeof explainingStages)[number];
+
+/** `process` is the attribution of process data, a part of the stage shap; only products with a model of their own have it. */
+const explanationNames = [...explainingStages, 'process'] as const;
+export type ExplanationName = (typeof explanationNames)[number];
 
 const errorSchema = z.strictObject({ code: z.string(), message: z.string(), stage: z.enum(['score', 'finalize']) });
 
@@ -134,7 +155,8 @@ export const scoredResultSchema = z.strictObject({
   ...scoredSchema.omit({ patchDistance: true }).shape,
   risk: riskSchema.optional(),
   classifier: classifierSchema.optional(),
-  explanations: z.partialRecord(z.enum(explainingStages), explanationSchema).optional(),
+  attribution: processAttributionSchema.optional(),
+  explanations: z.partialRecord(z.enum(explanationNames), explanationSchema).optional(),
   artefacts: z.strictObject({ overlay: z.string(), anomalyMap: z.string(), gradcam: z.string().optional() }).optional(),
   /** Only where the inspection is incomplete: what a retry needs after Redis was lost. */
   policy: policySchema.optional(),
@@ -182,7 +204,15 @@ export const stages = {
     data: explainingSchema,
     result: z.strictObject({ values: z.array(z.number()).length(featureNames.length) }),
   },
-  shap: { data: explainingSchema, result: z.strictObject({ risk: riskSchema }) },
+  shap: {
+    data: explainingSchema,
+    result: z.strictObject({
+      risk: riskSchema,
+      /** How the attribution of process data ended, where the product has a model for it. */
+      process: explanationSchema.optional(),
+      attribution: processAttributionSchema.optional(),
+    }),
+  },
   finalize: { data: scoredInspection, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
 } as const;
 export type Stage = keyof typeof stages;

@@ -28,6 +28,7 @@ export const errorCodes = {
   OBJECT_NOT_FOUND: 'The store holds no object under this key',
   OP_NOT_SUPPORTED: 'A network holds an operation, or an element type, that cannot be worked with',
   PROCESS_DATA_INVALID: 'The process data of an image are not numbers by name, or too many',
+  PROCESS_DATA_MISSING: "A product's own model takes process data that the image did not come with",
   QUEUE_UNREACHABLE: 'Redis does not answer, or none is configured and none was started',
   REDIS_EVICTS: 'Redis may drop jobs: its maxmemory-policy is not noeviction',
   SHAPE_MISMATCH: 'An array has another shape or length than expected',

@@ -8,6 +8,14 @@ export type ProcessData = z.infer<typeof processSchema>;
 /** What an object's metadata holds beside the time of capture, percent-encoded: S3 allows 2,000 bytes in all. */
 const maxEncodedBytes = 1_800;
 
+/** The reading under a name: exporters of models replace what they do not like in names by underscores. */
+export function readingOf(process: ProcessData, name: string): number | undefined {
+  return process[name] ?? Object.entries(process).find(([own]) => isSameName(own, name))?.[1];
+}
+
+const plain = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_');
+export const isSameName = (a: string, b: string): boolean => plain(a) === plain(b);
+
 /** Checks process data that came with an image. @throws PROCESS_DATA_INVALID naming `source` */
 export function parseProcessData(value: unknown, source: string): ProcessData {
   const parsed = processSchema.safeParse(value);

@@ -2,6 +2,7 @@ import type { Job } from 'bullmq';
 import {
   type ExplainingStage,
   type Explanation,
+  type ExplanationName,
   type GradcamResult,
   type ShapResult,
   stages,
@@ -12,7 +13,7 @@ import { parseFailure } from '../shared/results.js';
 
 /** How each explaining stage of a flow ended, and what those that are done found. */
 export interface ChildOutcomes {
-  explanations: Record<ExplainingStage, Explanation>;
+  explanations: Record<ExplainingStage, Explanation> & Partial<Record<ExplanationName, Explanation>>;
   gradcam?: GradcamResult;
   shap?: ShapResult;
 }
@@ -27,12 +28,12 @@ const byStage = <T>(children: Record<string, T>): Partial<Record<string, { jobId
   );
 
 /**
- * How the children of a finalize job ended. `features` is shap's child, so its end is read off shap's: a shap that ran
+ * How the children of a finalize job ended; `attributesProcess` where the product has a model of process data. `features` is shap's child, so its end is read off shap's: a shap that ran
  * proves that features was done; "child … failed" is what BullMQ gives a job whose child failed it.
  *
  * @throws CONTRACT_VIOLATED where a child neither ended well nor failed: finalize was released before its time
  */
-export async function childOutcomes(job: Job, queues: Queues): Promise<ChildOutcomes> {
+export async function childOutcomes(job: Job, queues: Queues, attributesProcess = false): Promise<ChildOutcomes> {
   const values = byStage<unknown>(await job.getChildrenValues());
   const failures = byStage(await job.getIgnoredChildrenFailures());
   for (const stage of ['gradcam', 'shap']) {
@@ -43,12 +44,17 @@ export async function childOutcomes(job: Job, queues: Queues): Promise<ChildOutc
     gradcam: failures.gradcam ? failed(failures.gradcam.value) : done,
     ...(failures.shap ? await withoutShap(failures.shap, queues) : { features: done, shap: done }),
   };
+  const shap = values.shap && stages.shap.result.parse(values.shap.value);
+  const process = shap?.process ?? (attributesProcess ? withoutProcess(explanations.shap) : undefined);
   return {
-    explanations,
+    explanations: { ...explanations, ...(process && { process }) },
     ...(values.gradcam && { gradcam: stages.gradcam.result.parse(values.gradcam.value) }),
-    ...(values.shap && { shap: stages.shap.result.parse(values.shap.value) }),
+    ...(shap && { shap }),
   };
 }
+
+/** The stage shap attributes process data too, so that both are lost together. */
+export const withoutProcess = ({ code, message }: Explanation): Explanation => ({ status: 'skipped', code, message });
 
 const done: Explanation = { status: 'done' };
 const failed = (reason: string): Explanation => ({ status: 'failed', ...parseFailure(reason) });

@@ -29,6 +29,7 @@ export function joinResult(
   const joined = {
     ...result,
     ...(shap && { risk: shap.risk }),
+    ...(shap?.attribution && { attribution: shap.attribution }),
     ...(gradcam && { classifier: gradcam.classifier }),
     explanations: { ...explanations, ...(gradcam && { gradcam: { ...explanations.gradcam, key: gradcam.key } }) },
     artefacts: {
@@ -37,7 +38,10 @@ export function joinResult(
       ...(gradcam && { gradcam: gradcam.key }),
     },
   };
-  const complete = Object.values(explanations).every(({ status }) => status === 'done');
+  // An image without process data lacks nothing that a second run could find.
+  const complete = Object.entries(explanations).every(
+    ([name, { status }]) => status === 'done' || (name === 'process' && status === 'skipped'),
+  );
   return complete ? { ...joined, status: 'done' } : { ...joined, status: 'incomplete', policy, priority };
 }
 

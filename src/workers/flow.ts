@@ -12,7 +12,8 @@ import { jobIdOf, jobOptions } from '../shared/queues.js';
 export function flowOf(data: ScoredInspection, run: string, config: QueueConfig): FlowRootParentJob {
   const { inspectionId } = data;
   const { scored, ...inspection } = data;
-  const explaining: ExplainingData = { ...inspection, verdict: scored.verdict, patchDistance: scored.patchDistance };
+  const { verdict, anomalyScore, severity, patchDistance } = scored;
+  const explaining: ExplainingData = { ...inspection, verdict, anomalyScore, severity, patchDistance };
   const child = (stage: ExplainingStage, more: JobsOptions, children: FlowJobNode[] = []): FlowJobNode => {
     const opts = { ...jobOptions(data, `${inspectionId}-${stage}-${run}`, config), ...more };
     return { name: stage, queueName: stage, data: explaining, opts, children };

@@ -31,6 +31,7 @@ const trialSide = 224;
 export async function loadClassifiers({ products }: Pick<Config, 'products'>): Promise<Map<string, UserClassifier>> {
   const classifiers = new Map<string, UserClassifier>();
   for (const [product, { classifier }] of Object.entries(products)) {
+    if (!classifier) continue;
     try {
       classifiers.set(product, await loadClassifier(classifier));
     } catch (error) {

@@ -11,6 +11,7 @@ import { childOutcomes } from './child-outcomes.js';
 import { features } from './features.js';
 import { finalize } from './finalize.js';
 import { gradcam } from './gradcam.js';
+import type { TableModel } from './process-attribution.js';
 import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
 import { shap } from './shap.js';
@@ -24,11 +25,13 @@ export interface PoolOptions {
   logger: Logger;
   /** Products that have a classifier of their own: `loadClassifiers`. */
   classifiers: ReadonlyMap<string, UserClassifier>;
+  /** Products that have a model of process data: `loadTables`. */
+  tables?: ReadonlyMap<string, TableModel>;
 }
 
 /** Starts the workers of the named stages in this process, over one pool of threads. `close` finishes what is under way. */
 export function startPools(names: readonly Stage[], options: PoolOptions): RunningWorker {
-  const { store, queues, config, logger, classifiers } = options;
+  const { store, queues, config, logger, classifiers, tables = new Map() } = options;
   const { maxLoadedBundles } = config;
   const compute = createCompute({ threads: config.threads });
   const { get: loadBundle } = createBundleCache(store, maxLoadedBundles);
@@ -54,7 +57,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
         ...common,
         stage: 'shap',
         contract: contracts.shap,
-        handle: (data, { job }) => shap(data, { loadBundle, features: () => featuresOf(job) }),
+        handle: (data, { job }) => shap(data, { loadBundle, compute, tables, features: () => featuresOf(job) }),
       }),
     finalize: () =>
       runWorker({
@@ -64,7 +67,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
         handle: (data, { job }) =>
           finalize(data, {
             store,
-            childOutcomes: () => childOutcomes(job, queues),
+            childOutcomes: () => childOutcomes(job, queues, tables.has(data.product)),
             publishResult: (event) => publish(queues, 'results', event),
             ...(config.pictures === 'all' && {
               storePictures: (result) => storePictures(result, { store, compute }),
@@ -81,7 +84,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
   };
 }
 
-interface ScoreWorkerOptions extends Omit<PoolOptions, 'classifiers'> {
+interface ScoreWorkerOptions extends Omit<PoolOptions, 'classifiers' | 'tables'> {
   compute: Compute;
   concurrency: number;
   loadBundle: Parameters<typeof score>[1]['loadBundle'];

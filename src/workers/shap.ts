@@ -1,22 +1,31 @@
 import { exactShapley, type ShapleyExplanation } from '../explain/shap/exact-shapley.js';
+import type { Compute } from '../shared/compute.js';
 import type { ExplainingData, FeaturesResult, Risk, ShapResult } from '../shared/contracts.js';
 import { sigmoid } from '../shared/kernels/logistic-regression.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { riskProbability } from '../shared/kernels/risk-function.js';
 import { codesOf, tableLogOdds, tabulateTrees } from '../shared/kernels/tree-tables.js';
 import type { LoadedBundle, RiskModel } from '../shared/loaded-bundle.js';
+import { attributeProcess, type TableModel } from './process-attribution.js';
 
 export interface ShapContext {
+  compute: Compute;
+  /** Products that have a model of process data: `loadTables`. */
+  tables: ReadonlyMap<string, TableModel>;
   loadBundle(product: string, version: string): Promise<LoadedBundle>;
   /** What the features job under this one found. */
   features(): Promise<FeaturesResult>;
 }
 
-/** Attributes the risk of a defect to the readable features. */
-export async function shap(data: ExplainingData, { loadBundle, features }: ShapContext): Promise<ShapResult> {
-  const { risk } = await loadBundle(data.product, data.bundle);
-  const { values } = await features();
-  return { risk: explainRisk(risk, values, data.verdict) };
+/** Attributes the risk of a defect to the readable features, and what the product's own model says to its process data. */
+export async function shap(data: ExplainingData, context: ShapContext): Promise<ShapResult> {
+  const { risk } = await context.loadBundle(data.product, data.bundle);
+  const { values } = await context.features();
+  const table = context.tables.get(data.product);
+  return {
+    risk: explainRisk(risk, values, data.verdict),
+    ...(table && (await attributeProcess(table, { ...data, features: values }, context.compute))),
+  };
 }
 
 /**

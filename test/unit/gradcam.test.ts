@@ -41,6 +41,8 @@ const jobOf = (product: string): ExplainingData => ({
   priority: 0,
   capturedAt: '2026-01-02T03:04:05.000Z',
   verdict: 'good',
+  anomalyScore: 1,
+  severity: 50,
   patchDistance: { mean: 1, max: 2 },
 });
 

@@ -61,9 +61,11 @@ export function fitBoostedTrees(rows: Float32Array | Float64Array, labels: Array
   const weights = classWeights(labels).map((weight) => weight * n);
   const binned = binRows(rows, weights, D);
   const odds = new Float64Array(n);
+  const joint = new Float64Array((D * B) ** 2 * sums);
   const [features, thresholds, leaves]: number[][] = [[], [], []];
   for (let t = 0; t < boosting.trees; t++) {
-    const tree = bestTree(sumDerivatives(binned, odds, labels, weights));
+    sumDerivatives(binned, odds, labels, weights, joint);
+    const tree = bestTree(joint, D);
     if (!tree) break;
     features!.push(...tree.splits.map(({ feature }) => feature));
     thresholds!.push(...tree.splits.map(({ feature, bin }) => binned.cuts[feature]![bin]!));
@@ -117,14 +119,15 @@ const N = 2;
 const sums = 3;
 const { bins: B, ridge, shrinkage, fewestRowsOfLeaf } = boosting;
 
-/** (D, B, D, B, 3): the sums of the rows in one bin of one feature and one bin of another. */
+/** @param joint (D, B, D, B, 3): gets the sums of the rows in one bin of one feature and one bin of another */
 function sumDerivatives(
   { D, bins }: BinnedRows,
   odds: Float64Array,
   labels: ArrayLike<number>,
   weights: Float64Array,
-): { D: number; joint: Float64Array } {
-  const joint = new Float64Array((D * B) ** 2 * sums);
+  joint: Float64Array,
+): void {
+  joint.fill(0);
   for (let i = 0; i < odds.length; i++) {
     const probability = sigmoid(odds[i]!);
     const gradient = weights[i]! * (probability - (labels[i] === 0 ? 0 : 1));
@@ -139,7 +142,6 @@ function sumDerivatives(
       }
     }
   }
-  return { D, joint };
 }
 
 /** The best way to split the rows on one side of a root, or not to: then both leaves are the same. */
@@ -158,7 +160,7 @@ interface Tree {
 }
 
 /** Undefined where no root leaves enough rows on both of its sides. */
-function bestTree({ D, joint }: { D: number; joint: Float64Array }): Tree | undefined {
+function bestTree(joint: Float64Array, D: number): Tree | undefined {
   const size = D * B * sums;
   const all = new Float64Array(size); // of each feature and bin, over all rows: summed over the bins of feature 0
   for (let bin = 0; bin < B; bin++) for (let i = 0; i < size; i++) all[i]! += joint[bin * size + i]!;
