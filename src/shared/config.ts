@@ -70,6 +70,8 @@ const tableSettings = z.strictObject({
   output: z.string().min(1).optional(),
   /** Which of several values of the output; 1 of two. */
   target: z.number().int().min(0).optional(),
+  /** What it gives, in words, where its file does not say so. */
+  predicts: z.string().min(1).max(100).optional(),
   method: z.enum(['auto', 'exact', 'tree', 'kernel', 'linear']).default('auto'),
   explainOutput: z.enum(['margin', 'probability']).optional(),
 });

@@ -101,7 +101,7 @@ export type Risk = z.infer<typeof riskSchema>;
 /** What the product's own model makes of process data: the base value and all `shap` sum to `value`. */
 export const processAttributionSchema = z.strictObject({
   model: z.strictObject({ file: z.string(), sha256: z.string().regex(/^[0-9a-f]{64}$/) }),
-  /** What the model was fitted to give, where its file says so. */
+  /** What the model was fitted to give, where its file or the configuration says so. */
   predicts: z.string().optional(),
   output: z.string(),
   /** Which of several values of the output. */

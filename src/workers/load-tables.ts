@@ -53,7 +53,7 @@ async function loadTable(settings: TableSettings): Promise<TableModel> {
     model: shareModel(writeModel(proto)),
     file: basename(settings.model),
     sha256: sha256(bytes),
-    predicts: proto.metadataProps?.find(({ key }) => key === 'patchline.target')?.value,
+    predicts: settings.predicts ?? proto.metadataProps?.find(({ key }) => key === 'patchline.target')?.value,
     columns,
     output: model.output,
     K: trial.K,

@@ -15,7 +15,7 @@ export interface TableModel {
   file: string;
   /** Of the file. */
   sha256: string;
-  /** What it was fitted to give, where the file says so. */
+  /** What it was fitted to give, where its file or the configuration says so. */
   predicts?: string;
   /** (D), what each column of a row is taken from: see `readRow`. */
   columns: string[];

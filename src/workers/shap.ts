@@ -1,10 +1,11 @@
 import { exactShapley, type ShapleyExplanation } from '../explain/shap/exact-shapley.js';
 import type { Compute } from '../shared/compute.js';
 import type { ExplainingData, FeaturesResult, Risk, ShapResult } from '../shared/contracts.js';
+import type { BoostedTrees } from '../shared/kernels/boosted-trees.js';
 import { sigmoid } from '../shared/kernels/logistic-regression.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import { riskProbability } from '../shared/kernels/risk-function.js';
-import { codesOf, tableLogOdds, tabulateTrees } from '../shared/kernels/tree-tables.js';
+import { codesOf, type TreeTables, tableLogOdds, tabulateTrees } from '../shared/kernels/tree-tables.js';
 import type { LoadedBundle, RiskModel } from '../shared/loaded-bundle.js';
 import { attributeProcess, type TableModel } from './process-attribution.js';
 
@@ -51,14 +52,23 @@ export function explainRisk(risk: RiskModel, values: number[], verdict: Explaini
   };
 }
 
-/** Exact Shapley values of the probability, by all coalitions. */
+/** By forest: a bundle is loaded once and explains many inspections. */
+const knownTables = new WeakMap<BoostedTrees, TreeTables>();
+
+function tablesOf(trees: BoostedTrees): TreeTables {
+  const tables = knownTables.get(trees) ?? tabulateTrees(trees, featureNames.length);
+  knownTables.set(trees, tables);
+  return tables;
+}
+
+/** Exact Shapley values of the probability, by all coalitions; of a forest over codes, which say all that trees know of a value. */
 function attributeRisk({ model, background }: RiskModel, values: number[]): ShapleyExplanation {
   const D = featureNames.length;
   const ofRows = (rows: Float64Array, count: number) => rows.subarray(0, count * D);
   if (model.kind === 'logistic') {
     return exactShapley((rows, count) => riskProbability(model, ofRows(rows, count)), values, background, D);
   }
-  const tables = tabulateTrees(model, D); // of which side of each threshold a value lies is all that trees know of it
+  const tables = tablesOf(model);
   const [own, usual] = [codesOf(tables, values), codesOf(tables, background)];
   return exactShapley((codes, count) => tableLogOdds(tables, ofRows(codes, count)).map(sigmoid), own, usual, D);
 }

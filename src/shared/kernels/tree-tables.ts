@@ -74,8 +74,9 @@ export function codesOf({ D, cuts }: TreeTables, rows: ArrayLike<number>): Float
 export function tableLogOdds({ D, pairs }: TreeTables, codes: Float64Array): Float64Array<ArrayBuffer> {
   const odds = new Float64Array(codes.length / D);
   for (const { j, k, width, table } of pairs) {
-    for (let i = 0, row = 0; i < odds.length; i++, row += D)
-      odds[i]! += table[codes[row + j]! * width + codes[row + k]!]!;
+    for (let i = 0, row = 0; i < odds.length; i++, row += D) {
+      odds[i]! += table[(codes[row + j]! * width + codes[row + k]!) | 0]!; // | 0: an index that needs no look whether it is whole
+    }
   }
   return odds;
 }

@@ -18,8 +18,8 @@ export function processWaterfallSvg(attribution: ProcessAttribution): string {
   return drawWaterfall(
     {
       description: `${what}: ${formatNumber(value)}, of usual parts ${formatNumber(baseValue)}`,
-      heading: what,
-      ...{ raises: 'raises it', lowers: 'lowers it', remark: `by ${model.file}`, bars },
+      heading: shorten(what, 56),
+      ...{ raises: 'raises it', lowers: 'lowers it', remark: `by ${shorten(model.file, 24)}`, bars },
       ticks: ticksOver(Math.min(...ends), Math.max(...ends)),
     },
     labelAsText,
@@ -32,18 +32,18 @@ export const quantityOf = ({ predicts, output, target, scale }: ProcessAttributi
 
 export const formatNumber = (value: number): string => String(Number(value.toPrecision(4)));
 
-/** Base value, the largest effects first, and the value; amounts are differences of the rounded ends. */
+/** Base value, the largest effects first, and the value, to three digits of the largest effect; amounts are differences of the rounded ends. */
 export function processBars({ features, value, baseValue }: ProcessAttribution): Bar[] {
   const sorted = features.toSorted((a, b) => Math.abs(b.shap) - Math.abs(a.shap));
   const apart = features.length > mostShown + 1 ? mostShown : features.length;
   const rest = sorted.slice(apart);
   const effects = sorted
     .slice(0, apart)
-    .map(({ name, value, shap }) => ({ label: `${name}: ${valueText(value)}`, shap }));
+    .map(({ name, value, shap }) => ({ label: `${shorten(name, 26)}: ${valueText(value)}`, shap }));
   if (rest.length > 0) {
     effects.push({ label: `${rest.length} others`, shap: rest.reduce((sum, { shap }) => sum + shap, 0) });
   }
-  const size = Math.max(Math.abs(value), Math.abs(baseValue), ...features.map(({ shap }) => Math.abs(shap)), 1e-12);
+  const size = Math.max(...features.map(({ shap }) => Math.abs(shap))) || Math.abs(value) || 1;
   const digits = Math.min(12, Math.max(0, 3 - Math.ceil(Math.log10(size))));
   const rounded = (number: number) => Number(number.toFixed(digits));
   const bars = [totalBar('usual parts', baseValue, baseValue, baseValue.toFixed(digits))];
@@ -54,6 +54,9 @@ export function processBars({ features, value, baseValue }: ProcessAttribution):
   }
   return [...bars, totalBar('this part', value, value, value.toFixed(digits))];
 }
+
+const shorten = (text: string, most: number): string =>
+  text.length > most ? `${text.slice(0, most - 1)}\u2026` : text;
 
 const valueText = (value: number | null): string => (value === null ? 'missing' : formatNumber(value));
 
