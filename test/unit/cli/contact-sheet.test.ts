@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { type Card, contactSheet } from '../../../src/cli/contact-sheet.js';
 import { pictureNames } from '../../../src/explain/pictures.js';
 import type { ScoredResult } from '../../../src/shared/contracts.js';
+import { shrinkage } from '../../helpers/process-attributions.js';
 import { highRisk } from '../../helpers/risks.js';
 import { failedResult, scoredResult } from '../../helpers/scored-result.js';
 
@@ -63,6 +64,19 @@ test('a card tells verdict, severity, risk, features and what is amiss in words'
   ]) {
     expect(text).toContain(words);
   }
+  const attributed = textOf(
+    articlesOf(
+      contactSheet([
+        cardOf({
+          attribution: shrinkage,
+          explanations: { process: { status: 'skipped', code: 'PROCESS_DATA_MISSING', message: 'It came without' } },
+        }),
+      ]),
+    )[0]!,
+  );
+  expect(attributed).toContain('shrinkage, mm 107.5');
+  expect(attributed).toContain('hold pressure &lt;bar&gt;: missing \u22122.50');
+  expect(attributed).toContain('Attribution of process data missing. It came without (PROCESS_DATA_MISSING)');
   const [failure] = articlesOf(contactSheet([failed]));
   expect(textOf(failure!)).toContain(
     'No verdict. The bytes are not a whole image that can be decoded. Expected a whole PNG image but it is cut (IMAGE_UNREADABLE)',
