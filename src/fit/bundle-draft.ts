@@ -37,7 +37,7 @@ export function draftOf(
     ...learned.calibration,
     settings: { folds, ...settings },
     classifier: classifierOf(learned),
-    risk: riskOf(learned),
+    risk: riskOf(learned.risk),
     subspace: subspaceOf(learned),
     trainingImages: images.map(({ source, size }) => ({ name: source.name, ...size })),
     formats: [...new Set(images.map(({ format }) => format))].sort(),
@@ -59,7 +59,8 @@ function classifierOf({ classifier, defects, samples }: Learned): BundleDraft['c
   return { bias, auroc, weak: auroc < weakAuroc, defects: defects.kind, count, ridge };
 }
 
-function riskOf({ risk: { model, comparison, usual, background } }: Learned): BundleDraft['risk'] {
+/** The risk model as bundle.json holds it. */
+export function riskOf({ model, comparison, usual, background }: Learned['risk']): BundleDraft['risk'] {
   const { auroc } = comparison[model.kind];
   const common = { auroc, comparison, usual, background: background.length / featureNames.length };
   if (model.kind === 'forest') return { kind: 'forest', ...common, trees: treesOf(model) };

@@ -8,13 +8,16 @@ export type ProcessData = z.infer<typeof processSchema>;
 /** What an object's metadata holds beside the time of capture, percent-encoded: S3 allows 2,000 bytes in all. */
 const maxEncodedBytes = 1_800;
 
-/** The reading under a name: exporters of models replace what they do not like in names by underscores. */
-export function readingOf(process: ProcessData, name: string): number | undefined {
-  return process[name] ?? Object.entries(process).find(([own]) => isSameName(own, name))?.[1];
+/**
+ * Where a name stands in a list, -1 where it does not: as it is, else as the one name of which an exporter made it, which
+ * replaces what it does not like by underscores.
+ */
+export function placeOfName(names: readonly string[], name: string): number {
+  const place = names.indexOf(name);
+  if (place >= 0) return place;
+  const exported = [...names.keys()].filter((index) => names[index]!.replace(/[^A-Za-z0-9_]/g, '_') === name);
+  return exported.length === 1 ? exported[0]! : -1;
 }
-
-const plain = (name: string): string => name.replace(/[^A-Za-z0-9_]/g, '_');
-export const isSameName = (a: string, b: string): boolean => plain(a) === plain(b);
 
 /** Checks process data that came with an image. @throws PROCESS_DATA_INVALID naming `source` */
 export function parseProcessData(value: unknown, source: string): ProcessData {

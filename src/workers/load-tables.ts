@@ -10,7 +10,7 @@ import { featureNamesOf } from '../shared/onnx/feature-names.js';
 import { type ModelProto, writeModel } from '../shared/onnx/model.js';
 import { readModelFile } from '../shared/onnx/model-file.js';
 import { shareModel } from '../shared/onnx/session-cache.js';
-import { isSameName } from '../shared/process-data.js';
+import { placeOfName } from '../shared/process-data.js';
 import { readTable, type Table } from '../shared/tables/csv-table.js';
 import type { TableModel } from './process-attribution.js';
 
@@ -103,7 +103,7 @@ async function readBackground(settings: TableSettings, proto: ModelProto) {
 
 /** The wanted columns of a table, whatever their order and whatever else it holds. */
 function rowsOf({ columns, rows }: Table, wanted: readonly string[], path: string): Float64Array {
-  const places = wanted.map((name) => columns.findIndex((column) => isSameName(column, name)));
+  const places = wanted.map((name) => placeOfName(columns, name));
   const absent = wanted.filter((_, j) => places[j] === -1);
   if (absent.length > 0) {
     throw new PatchlineError(

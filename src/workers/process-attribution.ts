@@ -4,7 +4,7 @@ import type { Explanation, ProcessAttribution, Scored } from '../shared/contract
 import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import type { SharedModel } from '../shared/onnx/session-cache.js';
-import { type ProcessData, readingOf } from '../shared/process-data.js';
+import { type ProcessData, placeOfName } from '../shared/process-data.js';
 import type { TableInput } from './process-attribution-thread.js';
 
 // D columns, m background rows.
@@ -39,7 +39,7 @@ export interface Readings extends Pick<Scored, 'anomalyScore' | 'severity'> {
 }
 
 /** What a column may be taken from beside process data. */
-export const ownReadings: readonly string[] = [...featureNames, 'anomaly_score', 'severity'];
+const ownReadings: readonly string[] = [...featureNames, 'anomaly_score', 'severity'];
 
 const task = threadTask<TableInput, MethodAttribution>(new URL('./process-attribution-thread.js', import.meta.url));
 
@@ -72,8 +72,12 @@ export async function attributeProcess(
 
 /** Process data first, then what the inspection has found itself; NaN for what is `missing`. */
 function readRow({ columns }: TableModel, { process = {}, features, anomalyScore, severity }: Readings) {
-  const found = new Map(ownReadings.map((name, j) => [name, [...features, anomalyScore, severity][j]!]));
-  const row = Float64Array.from(columns, (name) => readingOf(process, name) ?? found.get(name) ?? Number.NaN);
+  const [names, values] = [Object.keys(process), Object.values(process)];
+  const own = [...features, anomalyScore, severity];
+  const row = Float64Array.from(
+    columns,
+    (name) => values[placeOfName(names, name)] ?? own[ownReadings.indexOf(name)] ?? Number.NaN,
+  );
   return { row, missing: columns.filter((_, j) => Number.isNaN(row[j])) };
 }
 

@@ -2,7 +2,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { riskOf } from '../../src/fit/bundle-draft.js';
 import type { BundleDraft } from '../../src/fit/bundle-writer.js';
+import { learnRisk } from '../../src/fit/risk-model.js';
 import { activateBundle, activeVersion } from '../../src/shared/active-bundle.js';
 import {
   type Bundle,
@@ -19,6 +21,7 @@ import {
 } from '../../src/shared/bundle.js';
 import { createCompute } from '../../src/shared/compute.js';
 import type { Scored } from '../../src/shared/contracts.js';
+import { createRandom } from '../../src/shared/kernels/random.js';
 import { createBundleCache, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { networks } from '../../src/shared/networks.js';
 import { writeNpy } from '../../src/shared/npy.js';
@@ -106,6 +109,20 @@ describe('the risk model', () => {
     expect(card).toContain('2 boosted trees of depth 2 instead of a logistic regression');
     expect(card).toMatch(/regression has AUROC 0.600 \(spread 0.020\), boosted trees AUROC 0.930 \(spread 0.010\)/);
     expect(card).toContain('mean_patch_distance 1, max_patch_distance 3, depth_variance 0,');
+  });
+
+  test('is loaded as it was learned', async () => {
+    const random = createRandom(6);
+    const features = Float64Array.from({ length: 5 * 200 }, random.uniform);
+    const labels = Uint8Array.from({ length: 200 }, (_, i) =>
+      Number(features[5 * i]! > 0.5 !== features[5 * i + 2]! > 0.5),
+    );
+    const learned = learnRisk({ features, labels, groups: Int32Array.from(labels.keys()) }, 1);
+    const { version } = await writeMadeUpBundle(store, { draft: { risk: { ...riskOf(learned), background: 3 } } });
+    const { bundle, risk } = await loadBundle(store, 'plate', version);
+    expect(learned.model.kind).toBe('forest');
+    expect(risk.model).toEqual(learned.model);
+    expect(bundle.risk).toMatchObject({ auroc: learned.comparison.forest.auroc, comparison: learned.comparison });
   });
 
   test('is a logistic regression where bundle.json names no kind', async () => {

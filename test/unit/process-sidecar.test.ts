@@ -6,6 +6,7 @@ import { listImageFiles } from '../../src/producer/image-files.js';
 import { collectFiles, type Ingested } from '../../src/producer/ingest.js';
 import { readProcessSidecar } from '../../src/producer/process-sidecar.js';
 import { configSchema } from '../../src/shared/config.js';
+import { placeOfName } from '../../src/shared/process-data.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 
 let root: string;
@@ -48,6 +49,15 @@ test('a sidecar that is not numbers by name under process is refused, by its nam
   }
   await mkdir(join(root, 'folder.png.json'));
   await expect(sidecarOf('folder.png')).rejects.toMatchObject({ code: 'PROCESS_DATA_INVALID' });
+});
+
+test('a name is found as it is, else as the only one that an exporter may have made it of', () => {
+  expect(placeOfName(['a b', 'a_b'], 'a_b')).toBe(1);
+  expect(placeOfName(['x', 'melt temperature [°C]'], 'melt_temperature___C_')).toBe(1);
+  expect(placeOfName(['a b', 'a-b'], 'a_b')).toBe(-1);
+  expect(placeOfName(['온도', '압력'], '압력')).toBe(1);
+  expect(placeOfName(['온도', '압력'], '습도')).toBe(-1);
+  expect(placeOfName([], 'constructor')).toBe(-1);
 });
 
 test('a folder is taken with its sidecars: they are no other files, and a bad one costs its image alone', async () => {
