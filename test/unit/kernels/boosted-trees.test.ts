@@ -109,7 +109,9 @@ describe('fitting', () => {
   });
 
   test('no leaf is made of fewer rows than allowed', () => {
-    const { features, thresholds } = fitBoostedTrees(rows, labels);
+    const ranked = Float64Array.from({ length: 200 }, (_, i) => rows[5 * i]!).sort();
+    const three = Uint8Array.from({ length: 200 }, (_, i) => Number(rows[5 * i]! >= ranked[197]!)); // would fill a leaf alone
+    const { features, thresholds } = fitBoostedTrees(rows, three);
     for (let t = 0; t < features.length; t += 3) {
       const counts = [0, 0, 0, 0];
       for (let i = 0; i < 200; i++) {
@@ -125,11 +127,11 @@ describe('fitting', () => {
     expect(() => fitBoostedTrees(rows, new Uint8Array(200))).toThrowError(
       expect.objectContaining({ code: 'TOO_FEW_IMAGES' }),
     );
-    const next = 1 + Number.EPSILON;
-    const neighbours = Float64Array.from({ length: 40 }, (_, i) => (i < 20 ? 1 : next));
+    const [less, more] = [1 + Number.EPSILON, 1 + 2 * Number.EPSILON]; // what lies between is rounded to the upper one
+    const neighbours = Float64Array.from({ length: 40 }, (_, i) => (i < 20 ? less : more));
     const halves = Uint8Array.from({ length: 40 }, (_, i) => Number(i >= 20));
     const trees = fitBoostedTrees(neighbours, halves);
-    const [low, high] = treeLogOdds(trees, Float64Array.of(1, next), 1);
+    const [low, high] = treeLogOdds(trees, Float64Array.of(less, more), 1);
     expect(low).toBeLessThan(-1);
     expect(high).toBeGreaterThan(1);
   });
