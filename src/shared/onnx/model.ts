@@ -11,6 +11,8 @@ export interface ModelProto {
   opsetImport: { domain?: string; version: number }[];
   producerName?: string;
   graph: GraphProto;
+  /** What else the maker of the file says of the model, by distinct keys. */
+  metadataProps?: { key: string; value: string }[];
 }
 
 export interface GraphProto {
