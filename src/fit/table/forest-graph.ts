@@ -1,7 +1,7 @@
 import { createGraphBuilder, mlDomain } from '../../shared/onnx/graph-builder.js';
 import type { ModelProto } from '../../shared/onnx/model.js';
 import type { Forest } from './forest.js';
-import { describeModel, inputName, outputNames } from './model-description.js';
+import { describeModel, inputName } from './model-description.js';
 import type { TrainingTable } from './training-table.js';
 
 /**
@@ -16,16 +16,15 @@ export function composeForest(forest: Forest, table: Pick<TrainingTable, 'column
   if (classes) {
     const attributes = { ...nodesOf(forest), ...leavesOf(forest, 'class', 0), classlabels_strings: { texts: classes } };
     const [, shares] = graph.addMulti('TreeEnsembleClassifier', [rows], attributes, 2, mlDomain);
-    graph.output(outputNames.classification, shares);
+    describeModel(graph, shares!, table);
   } else {
     const { values } = table.target;
     const mean = Math.fround(values.reduce((sum, value) => sum + value, 0) / values.length);
     const base = { n_targets: 1, base_values: { floats: [mean] } };
     const attributes = { ...nodesOf(forest), ...leavesOf(forest, 'target', mean), ...base };
     const [sums] = graph.addMulti('TreeEnsembleRegressor', [rows], attributes, 1, mlDomain);
-    graph.output(outputNames.regression, sums);
+    describeModel(graph, sums!, table);
   }
-  describeModel(graph, table);
   return graph.build();
 }
 

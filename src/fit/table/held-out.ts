@@ -57,12 +57,12 @@ export function judgeHeldOut(target: Target, predictions: Float64Array, how: str
 }
 
 function constantPredictions({ values }: Target, rows: Int32Array, K: number): Float64Array {
-  const means = new Float64Array(K);
+  const sums = new Float64Array(K);
   for (const row of rows) {
-    if (K === 1) means[0]! += values[row]! / rows.length;
-    else means[values[row]!]! += 1 / rows.length;
+    if (K === 1) sums[0]! += values[row]!;
+    else sums[values[row]!]! += 1;
   }
-  return Float64Array.from({ length: values.length * K }, (_, i) => means[i % K]!);
+  return Float64Array.from({ length: values.length * K }, (_, i) => sums[i % K]! / rows.length);
 }
 
 function regressionFigures({ values }: Target, predictions: Float64Array, rows: Int32Array): Figures {

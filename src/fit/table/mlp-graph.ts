@@ -3,8 +3,8 @@ import { appendGradients } from '../../shared/onnx/gradient.js';
 import { createGraphBuilder, type GraphBuilder } from '../../shared/onnx/graph-builder.js';
 import type { ModelProto } from '../../shared/onnx/model.js';
 import { traceTensors } from '../../shared/onnx/traced-tensors.js';
-import { describeModel, inputName, outputNames } from './model-description.js';
-import { type Task, type TrainingTable, taskOf } from './training-table.js';
+import { describeModel, inputName } from './model-description.js';
+import type { Task, TrainingTable } from './training-table.js';
 
 // N rows, B rows of a batch, D columns, K outputs: one value, or a score for each class.
 
@@ -115,13 +115,10 @@ export function composeMlp(
   const dims = weightDimsOf(shape);
   const names = weights.map((values, index) => graph.constant(values, dims[index]!, `w${index}`));
   const outputs = addLayers(graph, standardised, names);
-  const task = taskOf(table.target);
-  if (task === 'regression') {
-    const scaled = graph.add('Mul', [outputs, graph.scalar(targetScale)]);
-    graph.output(outputNames[task], graph.add('Add', [scaled, graph.scalar(targetMean)]));
-  } else {
-    graph.output(outputNames[task], graph.add('Softmax', [outputs], { axis: -1 }));
-  }
-  describeModel(graph, table);
+  const activated =
+    shape.task === 'classification'
+      ? graph.add('Softmax', [outputs], { axis: -1 })
+      : graph.add('Add', [graph.add('Mul', [outputs, graph.scalar(targetScale)]), graph.scalar(targetMean)]);
+  describeModel(graph, activated, table);
   return graph.build();
 }

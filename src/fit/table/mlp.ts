@@ -32,8 +32,9 @@ const validationShare = 0.15;
 /** Epochs without a better validation loss after which training ends. */
 const patience = 30;
 const mostEpochs = 1000;
-const learningRate = 3e-3;
-const weightDecay = 1e-2;
+const learningRate = 1e-3;
+/** Small tables are overfitted with less. */
+const weightDecay = 1;
 /** Small tables need small batches, or an epoch is a step or two. */
 const batchOf = (n: number): number => (n < 2000 ? Math.min(32, n) : 128);
 

@@ -2,17 +2,22 @@ import { featureNamesKey } from '../../shared/onnx/feature-names.js';
 import type { GraphBuilder } from '../../shared/onnx/graph-builder.js';
 import { type TrainingTable, taskOf } from './training-table.js';
 
-/** Of every model of a table: one input (N, D), one output (N, 1) or (N, K). */
+/** Of every model of a table: one input (N, D). */
 export const inputName = 'X';
-export const outputNames = { regression: 'prediction', classification: 'probabilities' } as const;
 
-/** Writes into the model what its columns and its target are called, so that tables are matched with it by name. */
+/**
+ * Declares the only output, `prediction` (N, 1) or `probabilities` (N, K), and says in the model what its columns and its target
+ * are called, so that tables are matched with it by name.
+ */
 export function describeModel(
   graph: GraphBuilder,
+  tensor: string,
   { columns, target }: Pick<TrainingTable, 'columns' | 'target'>,
 ): void {
+  const { name, classes } = target;
+  graph.output(classes ? 'probabilities' : 'prediction', tensor, 'float32', ['N', classes?.length ?? 1]);
   graph.describe(featureNamesKey, JSON.stringify(columns));
-  graph.describe('patchline.target', target.name);
+  graph.describe('patchline.target', name);
   graph.describe('patchline.task', taskOf(target));
-  if (target.classes) graph.describe('patchline.classes', JSON.stringify(target.classes));
+  if (classes) graph.describe('patchline.classes', JSON.stringify(classes));
 }

@@ -44,8 +44,8 @@ export interface GraphBuilder {
   ): string[];
   /** Takes over the nodes and constants of another graph; `bindings` names the tensors that stand for its inputs. */
   include(graph: GraphProto, bindings: Record<string, string>): void;
-  /** Declares a result called `name`, by default the tensor of that name; onnxruntime infers its dims. */
-  output(name: string, tensor?: string, type?: ElementType): void;
+  /** Declares a result called `name`, by default the tensor of that name; onnxruntime infers dims that are not given. */
+  output(name: string, tensor?: string, type?: ElementType, dims?: readonly (number | string)[]): void;
   /** Says something of the model in its file. */
   describe(key: string, value: string): void;
   /** The model; nodes and constants that no output depends on are left out. */
@@ -150,9 +150,9 @@ export function createGraphBuilder(options: GraphBuilderOptions = {}): GraphBuil
         graph.node.push({ ...node, input: node.input.map(rename) });
       }
     },
-    output(name, tensor = name, type = 'float32') {
+    output(name, tensor = name, type = 'float32', dims?) {
       if (tensor !== name) addNode('Identity', [tensor], {}, [name]);
-      graph.output.push(valueInfo(name, type));
+      graph.output.push(valueInfo(name, type, dims));
     },
     describe(key, value) {
       metadata.push({ key, value });
