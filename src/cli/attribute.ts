@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { Option } from 'commander';
 import { type AttributionMethod, attribute as attributeRows, attributionMethods } from '../explain/shap/attribute.js';
@@ -5,18 +6,13 @@ import { treeOps } from '../explain/shap/read-tree-ensemble.js';
 import { featureCountOf, inputNamesOf, openTabularModel } from '../explain/shap/tabular-model.js';
 import { type Compute, createCompute } from '../shared/compute.js';
 import { loadConfig } from '../shared/config.js';
+import { featureNamesOf } from '../shared/onnx/feature-names.js';
 import type { ModelProto } from '../shared/onnx/model.js';
 import { readModelFile } from '../shared/onnx/model-file.js';
-import {
-  assertSameColumns,
-  assertValues,
-  inOrderOf,
-  type RowsFile,
-  readNodeCover,
-  readRows,
-} from './attribution-data.js';
+import { assertSameColumns, assertValues, inOrderOf, readNodeCover, readRows } from './attribution-data.js';
 import { describeAttribution, writeAttribution } from './attribution-result.js';
-import { answer, type CommonOptions, defineCommand, wholeNumber } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, remark, wholeNumber } from './command-line.js';
+import { backgroundBeside } from './model-companions.js';
 import { createProgress } from './progress.js';
 
 interface AttributeOptions extends CommonOptions {
@@ -39,7 +35,10 @@ export const attribute = defineCommand(
   .requiredOption('--model <file>', 'the model, .onnx')
   .requiredOption('--data <file>', 'rows to explain, .csv with column names or .npy')
   .requiredOption('--out <dir>', 'gets shap_values.npy, expected_value.npy and attributions.csv')
-  .option('--background <file>', 'usual rows that they are compared with, .csv or .npy')
+  .option(
+    '--background <file>',
+    'usual rows that they are compared with, .csv or .npy (default: MODEL.background.csv beside the model, if there is one)',
+  )
   .addOption(
     new Option('--method <name>', 'auto: tree or linear for such models, else exact for up to 16 columns, else kernel')
       .choices(['auto', ...attributionMethods])
@@ -86,7 +85,7 @@ export const attribute = defineCommand(
       });
       const explainMs = performance.now() - start;
       await mkdir(options.out, { recursive: true });
-      const names = data.columns ?? background?.columns ?? columnNames(proto, model.D);
+      const names = data.columns ?? background?.columns ?? featureNamesOf(proto) ?? columnNames(proto, model.D);
       const report = await writeAttribution(options.out, attribution, {
         data,
         names,
@@ -100,17 +99,32 @@ export const attribute = defineCommand(
     }
   });
 
-async function readData({ data: dataPath, background: backgroundPath }: AttributeOptions, proto: ModelProto) {
+async function readData(options: AttributeOptions, proto: ModelProto) {
   const D = featureCountOf(proto);
   const inputs = inputNamesOf(proto);
-  const ordered = (file: RowsFile) => (inputs.length > 1 && inputs.length === D ? inOrderOf(inputs, file) : file);
-  const data = ordered(await readRows(dataPath, '--data', D));
-  const background =
-    backgroundPath === undefined ? undefined : ordered(await readRows(backgroundPath, '--background', D));
-  const takesMissing = proto.graph.node.some(({ opType }) => treeOps.includes(opType) || opType === 'Imputer');
+  const features = featureNamesOf(proto);
+  const read = async (path: string, option: string) => {
+    const file = await readRows(path, option, D, features);
+    return inputs.length > 1 && inputs.length === D ? inOrderOf(inputs, file) : file;
+  };
+  const data = await read(options.data, '--data');
+  const backgroundPath = options.background ?? foundBackground(options);
+  const background = backgroundPath === undefined ? undefined : await read(backgroundPath, '--background');
+  const takesMissing = proto.graph.node.some(({ opType }) => missingOps.includes(opType));
   if (background) assertSameColumns(data, background);
   for (const file of background ? [data, background] : [data]) assertValues(file, takesMissing);
   return { data, background };
+}
+
+/** A model with one of these knows what to do with a missing value. */
+const missingOps = [...treeOps, 'Imputer', 'IsNaN'];
+
+/** Usual rows beside the model, where no others are given. */
+function foundBackground({ model, nodeCover }: AttributeOptions): string | undefined {
+  const path = backgroundBeside(model);
+  if (nodeCover !== undefined || !existsSync(path)) return undefined;
+  remark(`comparing with the usual rows beside the model, ${path}: --background takes others`);
+  return path;
 }
 
 /** The inputs, where there is one for each column. */

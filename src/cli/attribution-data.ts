@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, PatchlineError } from '../shared/errors.js';
 import { readNpy } from '../shared/npy.js';
-import { readTable } from '../shared/tables/csv-table.js';
+import { numbersOf, readTable, readTextTable } from '../shared/tables/csv-table.js';
 
 /** Rows from a .npy or .csv file. */
 export interface RowsFile {
@@ -16,22 +16,37 @@ export interface RowsFile {
 
 /**
  * @param D number of features, where the model fixes it
- * @throws ARGUMENT_INVALID, ARRAY_UNREADABLE, TABLE_UNREADABLE; SHAPE_MISMATCH where there are no rows
+ * @param features their names, where the model says them: other columns of a table are left out, and may hold text
+ * @throws ARGUMENT_INVALID, ARRAY_UNREADABLE, TABLE_UNREADABLE; SHAPE_MISMATCH where there are no rows; MODEL_INPUT_MISMATCH where
+ *   a table lacks a feature
  */
-export async function readRows(path: string, option: string, D?: number): Promise<RowsFile> {
+export async function readRows(path: string, option: string, D?: number, features?: string[]): Promise<RowsFile> {
   const isTable = /\.csv$/i.test(path);
   if (!isTable && !/\.npy$/i.test(path)) throw usage(`Expected a .npy or .csv file for ${option} but received ${path}`);
   const bytes = await readFile(path).catch((cause: unknown) => {
     throw usage(`Expected a file for ${option} but ${messageOf(cause)}`);
   });
   if (isTable) {
-    const { columns, rows, index } = readTable(bytes, path, D);
+    const { columns, rows, index } = features ? readFeatures(bytes, path, features) : readTable(bytes, path, D);
     if (rows.length === 0) throw noRows(path, `(0, ${columns.length})`);
     return { path, rows, axes: [columns.length], columns, index };
   }
   const { data, shape } = readNpy(bytes, path);
   if (shape.length < 2 || data.length === 0) throw noRows(path, `(${shape.join(', ')})`);
   return { path, rows: Float64Array.from(data as ArrayLike<number>, Number), axes: shape.slice(1) };
+}
+
+/** The named columns of a table, in the order of the names. */
+function readFeatures(bytes: Uint8Array, path: string, features: string[]) {
+  const table = readTextTable(bytes, path, { wanted: features });
+  const absent = features.filter((name) => !table.columns.includes(name));
+  if (absent.length > 0) {
+    throw new PatchlineError(
+      'MODEL_INPUT_MISMATCH',
+      `Expected the columns ${features.join(', ')} in ${path}, as the model calls them, but it lacks ${absent.join(', ')}`,
+    );
+  }
+  return { columns: features, rows: numbersOf(table, features, path), index: table.index };
 }
 
 /** A number for each node of the trees. */
@@ -104,6 +119,6 @@ export function assertValues({ rows, axes, columns, path }: RowsFile, takesMissi
   throw new PatchlineError(
     'VALUES_NOT_FINITE',
     `Expected finite numbers for the model but row ${row + 1}, column ${column}, of ${path} holds ${rows[wrong]}` +
-      `${Number.isNaN(rows[wrong]) ? ': only trees and models with an Imputer know what to do with a missing value' : ''}`,
+      `${Number.isNaN(rows[wrong]) ? ': only trees and models with an Imputer or IsNaN know what to do with a missing value' : ''}`,
   );
 }

@@ -1,8 +1,8 @@
 import { pMapIterable } from 'p-map';
-import { type InspectionResult, resultSchema } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { expectArray, readNpy } from '../shared/npy.js';
-import { getJson, type ObjectStore } from '../shared/store/object-store.js';
+import { listResults } from '../shared/results.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
 
 export type MapKind = 'anomaly' | 'gradcam';
 
@@ -35,7 +35,7 @@ export async function findMaps(store: ObjectStore, search: MapSearch): Promise<M
   const { product, camera, map } = search;
   const groups = new Map<string, MapGroup>();
   let inspections = 0;
-  for await (const result of results(store, search)) {
+  for await (const result of listResults(store, search.since)) {
     const isWanted = result.product === product && (camera === undefined || result.camera === camera);
     if (!isWanted || result.status === 'failed') continue;
     inspections++;
@@ -63,20 +63,6 @@ export const nameOf = (map: MapKind): string => (map === 'anomaly' ? 'an anomaly
 
 const describe = ({ product, camera, since }: MapSearch): string =>
   `${product}${camera === undefined ? '' : ` by ${camera}`}${since === undefined ? '' : ` since ${since}`}`;
-
-async function* results(store: ObjectStore, { since }: MapSearch): AsyncGenerator<InspectionResult> {
-  const read = async (key: string) => resultSchema.parse(await getJson(store, key));
-  yield* pMapIterable(resultKeys(store, since), read, readsAtATime);
-}
-
-async function* resultKeys(store: ObjectStore, since: string | undefined): AsyncGenerator<string> {
-  let after = since === undefined ? undefined : `inspections/${since}`;
-  do {
-    const page = await store.list('inspections/', { after, limit: 10_000 });
-    for (const { key } of page.objects) if (key.endsWith('/result.json')) yield key;
-    after = page.next;
-  } while (after !== undefined);
-}
 
 export interface ReadMap {
   /** (H, W) */

@@ -1,7 +1,5 @@
-import { createRequire } from 'node:module';
 import { Command } from 'commander';
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+import { patchlineVersion } from '../shared/versions.js';
 
 /** Every command, loaded when it is needed: what one of them is built on would hold up all others. */
 const commands = {
@@ -11,6 +9,7 @@ const commands = {
   inspect: async () => (await import('./inspect.js')).inspect,
   explain: async () => (await import('./explain.js')).explain,
   attribute: async () => (await import('./attribute.js')).attribute,
+  'fit-table': async () => (await import('./fit-table.js')).fitTable,
   up: async () => (await import('./up.js')).up,
   worker: async () => (await import('./worker.js')).worker,
   ingest: async () => (await import('./ingest.js')).ingest,
@@ -27,7 +26,7 @@ const commands = {
 export async function createProgram(named = ''): Promise<Command> {
   const program = new Command('patchline')
     .description('Inspects images of manufactured parts through message queues and explains every score.')
-    .version(version)
+    .version(patchlineVersion)
     .addHelpText('after', '\nStart with:\n  patchline demo --exit\n  patchline COMMAND --help');
   const wanted = Object.hasOwn(commands, named) ? [commands[named as keyof typeof commands]] : Object.values(commands);
   for (const command of await Promise.all(wanted.map((load) => load()))) program.addCommand(command);

@@ -36,6 +36,7 @@ export const errorCodes = {
   STORE_IN_USE: 'Another process already runs a queue server for this store',
   STORE_UNREACHABLE: 'The object store does not answer or refuses access',
   TABLE_UNREADABLE: 'A table is no CSV file with a line of column names and as many values in each line',
+  TABLE_UNSUITABLE: 'A model cannot be fitted to a table: too few rows, or a column of text or of one value only',
   TOO_FEW_IMAGES: 'There are fewer training images than the method needs',
   UNSUPPORTED_FORMAT: 'The file is an image, but not of a kind that can be read',
   VALUES_NOT_FINITE: 'An array holds NaN or an infinity where only numbers make sense',

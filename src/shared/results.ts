@@ -1,3 +1,4 @@
+import { pMapIterable } from 'p-map';
 import {
   type FailedResult,
   failedResultSchema,
@@ -16,6 +17,21 @@ import { getJson, jsonBytes, type ObjectStore } from './store/object-store.js';
 export async function readResult(store: ObjectStore, inspectionId: string): Promise<InspectionResult | undefined> {
   const value = await getJson(store, resultKey(inspectionId));
   return value === undefined ? undefined : resultSchema.parse(value);
+}
+
+/** All results, oldest first; those of images captured before the date `since` are left out without reading them. */
+export async function* listResults(store: ObjectStore, since?: string): AsyncGenerator<InspectionResult> {
+  const read = async (key: string) => resultSchema.parse(await getJson(store, key));
+  yield* pMapIterable(resultKeys(store, since), read, { concurrency: 16, backpressure: 16 });
+}
+
+async function* resultKeys(store: ObjectStore, since: string | undefined): AsyncGenerator<string> {
+  let after = since === undefined ? undefined : `inspections/${since}`;
+  do {
+    const page = await store.list('inspections/', { after, limit: 10_000 });
+    for (const { key } of page.objects) if (key.endsWith('/result.json')) yield key;
+    after = page.next;
+  } while (after !== undefined);
 }
 
 export async function hasResult(store: ObjectStore, inspectionId: string): Promise<boolean> {

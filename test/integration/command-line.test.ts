@@ -44,11 +44,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit fit-table ingest inspect quantiles reconcile status up worker'.split(
         ' ',
       ),
     );
-    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /backfill|\bserve\b|\bwatch|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -132,6 +132,26 @@ const usage: [args: string, says: string | RegExp][] = [
   [`explain ${net} --method gradient --output logit --out o.npy`, /received logit \(did you mean logits\?\)/],
   [`explain ${net} --method gradient --output features --out o.npy`, /received features \[1, 16, 8, 8\]/],
   ['bench --rounds 0', /Expected a whole number of at least 1/],
+  ['fit-table t.csv --target y --out m.onnx', "required option '--model <kind>' not specified"],
+  ['fit-table t.csv --target y --model boost --out m.onnx', /Allowed choices are forest, mlp/],
+  ['fit-table --model mlp --out m.onnx', /Expected either a table or --from-inspections/],
+  ['fit-table t.csv --from-inspections --model mlp --out m.onnx', /Expected either a table or --from-inspections/],
+  ['fit-table t.csv --model mlp --out m.onnx', /Expected --target, the column/],
+  [
+    'fit-table t.csv --target y --camera line-1 --model mlp --out m.onnx',
+    /--camera and --since with --from-inspections/,
+  ],
+  ['fit-table t.csv --target y --model forest --hidden 8 --out m.onnx', /Expected --hidden with --model mlp only/],
+  ['fit-table t.csv --target y --model mlp --trees 8 --out m.onnx', /Expected --trees with --model forest only/],
+  ['fit-table t.csv --target y --model mlp --hidden 8,0 --out m.onnx', /Expected whole numbers from 1 to 1024/],
+  ['fit-table t.csv --target y --model mlp --out m.json', /ends in \.onnx for --out but received m\.json/],
+  ['fit-table t.csv --target y --model mlp --out m.onnx', /Expected a table but ENOENT.*t\.csv/],
+  ['fit-table --from-inspections --model mlp --out m.onnx', /for --product but received nothing/],
+  [
+    'fit-table --from-inspections --product kol --target y --model mlp --out m.onnx',
+    /severity, anomalyScore, anomalous/,
+  ],
+  ['fit-table --from-inspections --product kol --ignore a --model mlp --out m.onnx', /with a table only/],
   ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
   [
     'attribute --model m.onnx --data x.npy --out d --method lime',

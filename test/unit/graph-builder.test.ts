@@ -123,3 +123,20 @@ test('an input with fixed dims takes no others', async () => {
   await expect(run(4)).rejects.toThrow('invalid dimensions');
   await session.release();
 });
+
+test('a model says in its file what it was told, and goes on saying it', () => {
+  const graph = createGraphBuilder({ mlOpset: 3 });
+  const x = graph.input('x', 'float32', ['N', 2]);
+  const attributes = { scale: { floats: [1, 0.5] }, offset: { floats: Float32Array.of(0, 1) } };
+  const [scaled] = graph.addMulti('Scaler', [x], attributes, 1, 'ai.onnx.ml');
+  graph.output('y', scaled, 'float32', ['N', 2]);
+  graph.describe('made', 'by hand');
+  const model = readModel(writeModel(graph.build()));
+  expect(model.metadataProps).toEqual([{ key: 'made', value: 'by hand' }]);
+  expect(model.opsetImport).toContainEqual({ domain: 'ai.onnx.ml', version: 3 });
+  expect(model.graph.node[0]).toMatchObject({ opType: 'Scaler', domain: 'ai.onnx.ml' });
+  expect(model.graph.output[0]!.type!.tensorType!.shape!.dim).toEqual([{ dimParam: 'N' }, { dimValue: 2 }]);
+  const further = createGraphBuilder({ base: model });
+  further.output('y');
+  expect(further.build().metadataProps).toEqual(model.metadataProps);
+});

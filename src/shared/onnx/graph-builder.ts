@@ -12,8 +12,15 @@ import {
 
 export type ConstantData = Float32Array | Float64Array | Uint8Array | Int8Array | Int32Array | BigInt64Array;
 
-/** An integer is an INT, an array of integers INTS, text a STRING; a FLOAT is given as { float: x }. */
-export type Attribute = number | string | readonly number[] | { float: number } | { tensor: TensorProto };
+/** An integer is an INT, an array of integers INTS, text a STRING; a FLOAT is given as { float: x }, other lists likewise. */
+export type Attribute =
+  | number
+  | string
+  | readonly number[]
+  | { float: number }
+  | { floats: ArrayLike<number> }
+  | { texts: readonly string[] }
+  | { tensor: TensorProto };
 
 /** Composes an ONNX graph, or goes on with one. Every method that makes a tensor returns its name, which is the input of the next. */
 export interface GraphBuilder {
@@ -25,34 +32,51 @@ export interface GraphBuilder {
   scalar(value: number): string;
   /** An int64 constant of one axis: shapes, axes, sizes. */
   integers(...values: number[]): string;
-  /** Adds a node with one output. Nodes are added in topological order. */
+  /** Adds a node with one output, by default of ONNX's own operators. Nodes are added in topological order. */
   add(opType: string, inputs: readonly string[], attributes?: Record<string, Attribute>, output?: string): string;
-  /** Adds a node with several outputs. */
-  addMulti(opType: string, inputs: readonly string[], attributes: Record<string, Attribute>, count: number): string[];
+  /** Adds a node with several outputs, of the operators of `domain`. */
+  addMulti(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute>,
+    count: number,
+    domain?: string,
+  ): string[];
   /** Takes over the nodes and constants of another graph; `bindings` names the tensors that stand for its inputs. */
   include(graph: GraphProto, bindings: Record<string, string>): void;
-  /** Declares a result called `name`, by default the tensor of that name; onnxruntime infers its dims. */
-  output(name: string, tensor?: string, type?: ElementType): void;
+  /** Declares a result called `name`, by default the tensor of that name; onnxruntime infers dims that are not given. */
+  output(name: string, tensor?: string, type?: ElementType, dims?: readonly (number | string)[]): void;
+  /** Says something of the model in its file. */
+  describe(key: string, value: string): void;
   /** The model; nodes and constants that no output depends on are left out. */
   build(): ModelProto;
 }
 
 export interface GraphBuilderOptions {
   opset?: number;
+  /** Version of ai.onnx.ml, the operators of trees and tables, where it is needed. */
+  mlOpset?: number;
   irVersion?: number;
   /** A model to go on with: its inputs, nodes and constants are there already, its outputs are not; opset and the rest are its own. */
   base?: ModelProto;
 }
 
-const emptyModel = (opset: number, irVersion: number): ModelProto => ({
+const emptyModel = (opset: number, irVersion: number, mlOpset?: number): ModelProto => ({
   irVersion,
   producerName: 'patchline',
-  opsetImport: [{ domain: '', version: opset }],
+  opsetImport: [
+    { domain: '', version: opset },
+    ...(mlOpset === undefined ? [] : [{ domain: mlDomain, version: mlOpset }]),
+  ],
   graph: { name: 'patchline', node: [], initializer: [], input: [], output: [] },
 });
 
-export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBuilderOptions = {}): GraphBuilder {
-  const model = base ?? emptyModel(opset, irVersion);
+export const mlDomain = 'ai.onnx.ml';
+
+export function createGraphBuilder(options: GraphBuilderOptions = {}): GraphBuilder {
+  const { opset = 17, irVersion = 8, mlOpset, base } = options;
+  const model = base ?? emptyModel(opset, irVersion, mlOpset);
+  const metadata = [...(model.metadataProps ?? [])];
   const graph: GraphProto = {
     ...model.graph,
     node: [...model.graph.node],
@@ -76,9 +100,16 @@ export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBui
     graph.initializer.push(tensorOf(data, dims, claim(name)));
     return name;
   }
-  function addNode(opType: string, inputs: readonly string[], attributes: Record<string, Attribute>, output: string[]) {
+  function addNode(
+    opType: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute>,
+    output: string[],
+    domain?: string,
+  ) {
     const attribute = Object.entries(attributes).map(([name, value]) => attributeOf(name, value));
-    graph.node.push({ opType, input: [...inputs], output: output.map(claim), name: output[0], attribute });
+    const names = { input: [...inputs], output: output.map(claim), name: output[0] };
+    graph.node.push({ opType, ...names, ...(domain && { domain }), attribute });
   }
 
   return {
@@ -101,10 +132,10 @@ export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBui
       addNode(opType, inputs, attributes, [output]);
       return output;
     },
-    addMulti(opType, inputs, attributes, count) {
+    addMulti(opType, inputs, attributes, count, domain) {
       const first = fresh(opType);
       const outputs = Array.from({ length: count }, (_, index) => `${first}.${index}`);
-      addNode(opType, inputs, attributes, outputs);
+      addNode(opType, inputs, attributes, outputs, domain);
       return outputs;
     },
     include(other, bindings) {
@@ -119,15 +150,19 @@ export function createGraphBuilder({ opset = 17, irVersion = 8, base }: GraphBui
         graph.node.push({ ...node, input: node.input.map(rename) });
       }
     },
-    output(name, tensor = name, type = 'float32') {
+    output(name, tensor = name, type = 'float32', dims?) {
       if (tensor !== name) addNode('Identity', [tensor], {}, [name]);
-      graph.output.push(valueInfo(name, type));
+      graph.output.push(valueInfo(name, type, dims));
+    },
+    describe(key, value) {
+      metadata.push({ key, value });
     },
     build() {
       const needed = neededNames(graph);
       return {
         ...model,
         irVersion: Math.max(model.irVersion, firstVersionOfPlainConstants),
+        ...(metadata.length > 0 && { metadataProps: metadata }),
         graph: {
           ...graph,
           node: graph.node.filter((node) => node.output.some((name) => needed.has(name))),
@@ -179,6 +214,10 @@ function attributeOf(name: string, value: Attribute): AttributeProto {
   if (typeof value === 'number') return { name, type: attributeTypes.int, i: value };
   if (typeof value === 'string') return { name, type: attributeTypes.string, s: new TextEncoder().encode(value) };
   if ('float' in value) return { name, type: attributeTypes.float, f: value.float };
+  if ('floats' in value) return { name, type: attributeTypes.floats, floats: Array.from(value.floats) };
+  if ('texts' in value) {
+    return { name, type: attributeTypes.strings, strings: value.texts.map((each) => new TextEncoder().encode(each)) };
+  }
   if ('tensor' in value) return { name, type: attributeTypes.tensor, t: value.tensor };
   return { name, type: attributeTypes.ints, ints: [...value] };
 }

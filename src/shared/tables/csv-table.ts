@@ -13,7 +13,17 @@ export interface Table {
 
 const missing = /^(nan|na|n\/a|null)?$/i;
 const number = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
-const isNumber = (text: string): boolean => missing.test(text) || number.test(text);
+export const isMissing = (text: string): boolean => missing.test(text);
+/** Whether a cell holds a number or is missing. */
+export const isNumber = (text: string): boolean => missing.test(text) || number.test(text);
+
+/** Cells under names, as they stand in a file. */
+export interface TextTable {
+  columns: string[];
+  /** (n), each of one text for each column. */
+  records: string[][];
+  index?: Table['index'];
+}
 
 /**
  * A CSV file with a line of column names, separated by comma, semicolon or tab, as UTF-8. Empty, NaN, NA and null are missing
@@ -24,28 +34,63 @@ const isNumber = (text: string): boolean => missing.test(text) || number.test(te
  * @throws TABLE_UNREADABLE naming line and column
  */
 export function readTable(bytes: Uint8Array, name: string, D?: number): Table {
+  const { columns, records, index } = readTextTable(bytes, name, { D });
+  const rows = numbersOf({ columns, records }, columns, name);
+  return { columns, rows, ...(index && { index }) };
+}
+
+/**
+ * The same without a look at the cells.
+ *
+ * @param wanted columns that are no index, wherever they stand
+ * @throws TABLE_UNREADABLE
+ */
+export function readTextTable(
+  bytes: Uint8Array,
+  name: string,
+  { D, wanted = [] }: { D?: number; wanted?: readonly string[] } = {},
+): TextTable {
   const [header = [], ...records] = readRecords(bytes, name);
   if (header.every((heading) => number.test(heading))) {
     throw unreadable(name, `a line of column names but its first line is ${header.join(', ') || 'empty'}`);
   }
-  const isIndexed = hasIndex(header, records, D);
+  const isIndexed = !wanted.includes(header[0]!) && hasIndex(header, records, D);
   const columns = isIndexed ? header.slice(1) : header;
   assertNames(columns, name);
-  const rows = new Float64Array(records.length * columns.length);
+  if (!isIndexed) return { columns, records };
+  const labels = records.map(([label]) => label!);
+  return {
+    columns,
+    records: records.map((record) => record.slice(1)),
+    index: { name: header[0] || 'row', labels },
+  };
+}
+
+/**
+ * Some columns of a table: (n, wanted).
+ *
+ * @throws TABLE_UNREADABLE naming the first cell that holds no number
+ */
+export function numbersOf(
+  { columns, records }: Pick<TextTable, 'columns' | 'records'>,
+  wanted: readonly string[],
+  name: string,
+): Float64Array<ArrayBuffer> {
+  const places = wanted.map((column) => columns.indexOf(column));
+  const rows = new Float64Array(records.length * wanted.length);
   for (const [row, record] of records.entries()) {
-    for (const [j, column] of columns.entries()) {
-      const text = record[isIndexed ? j + 1 : j]!;
+    for (const [j, place] of places.entries()) {
+      const text = record[place]!;
       if (!isNumber(text)) {
         throw unreadable(
           name,
-          `a number in row ${row + 1}, column ${JSON.stringify(column)}, but it holds ${JSON.stringify(text)}`,
+          `a number in row ${row + 1}, column ${JSON.stringify(wanted[j])}, but it holds ${JSON.stringify(text)}`,
         );
       }
-      rows[row * columns.length + j] = missing.test(text) ? Number.NaN : Number(text);
+      rows[row * wanted.length + j] = isMissing(text) ? Number.NaN : Number(text);
     }
   }
-  const labels = records.map(([label]) => label!);
-  return { columns, rows, ...(isIndexed && { index: { name: header[0] || 'row', labels } }) };
+  return rows;
 }
 
 function readRecords(bytes: Uint8Array, name: string): string[][] {
@@ -67,7 +112,7 @@ function delimiterOf(bytes: Uint8Array): string {
 
 function hasIndex(header: string[], records: string[][], D: number | undefined): boolean {
   const [heading = ''] = header;
-  const labels = records.map(([label]) => label!).filter((label) => !missing.test(label));
+  const labels = records.map(([label]) => label!).filter((label) => !isMissing(label));
   const isText = labels.length > 0 && labels.every((label) => !number.test(label));
   const isSpare = D === undefined || header.length === D + 1;
   return header.length > 1 && (heading === '' || isText || (isSpare && /^(id|index)$/i.test(heading)));

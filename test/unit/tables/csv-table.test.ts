@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readTable, writeTable } from '../../../src/shared/tables/csv-table.js';
+import { numbersOf, readTable, readTextTable, writeTable } from '../../../src/shared/tables/csv-table.js';
 
 const read = (text: string, D?: number) => readTable(new TextEncoder().encode(text), 'parts.csv', D);
 
@@ -75,4 +75,20 @@ test('what is written can be read', () => {
     ['say "x"', 'a,b'],
     [0.1, -1e-9],
   ]);
+});
+
+describe('columns that are wanted', () => {
+  const table = (wanted: string[]) =>
+    readTextTable(new TextEncoder().encode('part,a,maker,b\nK1,1,acme,2\nK2,,acme,4\n'), 'parts.csv', { wanted });
+
+  test('come in the order asked for, whatever else the table holds', () => {
+    expect([...numbersOf(table([]), ['b', 'a'], 'parts.csv')]).toEqual([2, 1, 4, Number.NaN]);
+    expect(() => numbersOf(table([]), ['a', 'maker'], 'parts.csv')).toThrow('row 1, column "maker"');
+  });
+
+  test('are no index', () => {
+    expect(table([]).index?.labels).toEqual(['K1', 'K2']);
+    expect(table(['part'])).toMatchObject({ columns: ['part', 'a', 'maker', 'b'] });
+    expect(table(['part']).index).toBeUndefined();
+  });
 });
