@@ -41,7 +41,10 @@ export const attribute = defineCommand(
   .requiredOption('--out <dir>', 'gets shap_values.npy, expected_value.npy and attributions.csv')
   .option('--background <file>', 'usual rows that they are compared with, .csv or .npy')
   .addOption(
-    new Option('--method <name>', 'auto: tree or linear for such models, else exact for up to 16 columns, else kernel')
+    new Option(
+      '--method <name>',
+      'auto: tree, linear or deep for such models, else exact for up to 16 columns, else kernel',
+    )
       .choices(['auto', ...attributionMethods])
       .default('auto'),
   )
@@ -71,6 +74,7 @@ export const attribute = defineCommand(
         background: background?.rows,
         nodeCover: options.nodeCover === undefined ? undefined : await readNodeCover(options.nodeCover),
         scale: options.explainOutput,
+        target: options.target,
         onRows: (count: number) => {
           for (let row = 0; row < count; row++) progress.tick();
         },
@@ -80,10 +84,7 @@ export const attribute = defineCommand(
         return compute;
       };
       const start = performance.now();
-      const attribution = await attributeRows(model, options.method, question, {
-        target: options.target,
-        ...(threads > 1 && { openCompute }),
-      });
+      const attribution = await attributeRows(model, options.method, question, threads > 1 ? openCompute : undefined);
       const explainMs = performance.now() - start;
       await mkdir(options.out, { recursive: true });
       const names = data.columns ?? background?.columns ?? columnNames(proto, model.D);
