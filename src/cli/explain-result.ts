@@ -43,6 +43,7 @@ interface ExplainedClass {
   class: number;
   score: number;
   completenessGap?: number;
+  expectedValue?: number;
   /** Of LIME; one coefficient for each segment. */
   localModel?: { r2: number; prediction: number; intercept: number; coefficients: number[] };
 }
@@ -100,8 +101,13 @@ export async function writeExplanation(explained: Explained): Promise<Explanatio
 }
 
 /** What the method itself says about how good its explanation is. */
-function qualityOf({ completenessGaps, lime }: Explanation, t: number, sample: number): Partial<ExplainedClass> {
-  if (completenessGaps) return { completenessGap: completenessGaps[t]![sample]! };
+function qualityOf(
+  { completenessGaps, expectedValues, lime }: Explanation,
+  t: number,
+  sample: number,
+): Partial<ExplainedClass> {
+  const expectedValue = expectedValues && { expectedValue: expectedValues[t]![sample]! };
+  if (completenessGaps) return { ...expectedValue, completenessGap: completenessGaps[t]![sample]! };
   if (!lime) return {};
   const { coefficients, ...fit } = lime.models[t]![sample]!;
   return { localModel: { ...fit, coefficients: [...coefficients] } };
@@ -153,8 +159,9 @@ export function describeExplanation(report: ExplanationReport): string[] {
   return [
     `${method} of ${output}${layer === undefined ? '' : ` at ${layer}`}`,
     ...explained.map(
-      ({ sample, class: target, score, completenessGap: gap, localModel }) =>
-        `class ${target}${place(sample)}: score ${number(score)}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}` +
+      ({ sample, class: target, score, expectedValue, completenessGap: gap, localModel }) =>
+        `class ${target}${place(sample)}: score ${number(score)}` +
+        `${expectedValue === undefined ? '' : `, of the background ${number(expectedValue)}`}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}` +
         (localModel
           ? `, local R² ${number(localModel.r2)} of a model of ${localModel.coefficients.length} segments`
           : ''),
