@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Check } from '../explain/checks.js';
 import { displayExplanation } from '../explain/display.js';
-import type { Faithfulness } from '../explain/faithfulness/faithfulness.js';
+import type { MeasuredFaithfulness } from '../explain/faithfulness/explain.js';
 import { imageAxes } from '../explain/image-axes.js';
 import type { Explanation, Method } from '../explain/methods.js';
 import type { Question } from '../explain/question.js';
@@ -30,6 +30,8 @@ interface FaithfulnessFigures {
   sample: number;
   class: number;
   forwardPasses: number;
+  /** Images that the noise of pixel flipping was drawn after: the background, else the explained image alone. */
+  noiseImages: number;
   deletion: number;
   insertion: number;
   flipping: number;
@@ -62,7 +64,7 @@ export interface Explained {
   layer: string | undefined;
   checks?: Check[];
   /** For each class, one for each sample. */
-  faithfulness?: Faithfulness[][];
+  faithfulness?: MeasuredFaithfulness[][];
 }
 
 /** Writes the explanation where --out says. */
@@ -113,15 +115,17 @@ function qualityOf(
   return { localModel: { ...fit, coefficients: [...coefficients] } };
 }
 
-const figuresOf = ({ targets }: Question, faithfulness: readonly Faithfulness[][]): FaithfulnessFigures[] =>
+const figuresOf = ({ targets }: Question, faithfulness: readonly MeasuredFaithfulness[][]): FaithfulnessFigures[] =>
   targets.flatMap((classes, t) =>
     classes.map((target, sample) => {
       const measured = faithfulness[t]![sample]!;
-      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses } = measured;
+      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses, noiseImages } =
+        measured;
       return {
         sample,
         class: target,
         forwardPasses,
+        noiseImages,
         deletion: deletion.area,
         insertion: insertion.area,
         flipping: flipping.area,
@@ -172,10 +176,10 @@ export function describeExplanation(report: ExplanationReport): string[] {
         `check of class ${target}${place(sample)}: ${promise}: ${number(received)} and ${number(expected)}`,
     ),
     ...(faithfulness ?? []).map(
-      ({ sample, class: target, forwardPasses, deletion, insertion, flipping, flippingAtRandom, road }) =>
+      ({ sample, class: target, forwardPasses, noiseImages, deletion, insertion, flipping, flippingAtRandom, road }) =>
         `faithfulness for class ${target}${place(sample)}, by ${forwardPasses} forward passes: ` +
         `deletion ${number(deletion)} (lower is better), insertion ${number(insertion)} (higher is better), ` +
-        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better), ` +
+        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better${noiseImages > 1 ? `; noise after ${noiseImages} images` : ''}), ` +
         `ROAD ${number(road)} (higher is better)`,
     ),
     ...files.map((file, index) => `wrote ${file}${index === 0 ? ` [${shape.join(', ')}]` : ''}`),

@@ -109,13 +109,12 @@ function valueBytes({ model, tensors }: Network): number {
   return sizes.reduce((sum, dims) => sum + 4 * dims.reduce((product, size) => product * size, 1), 0);
 }
 
-/** Steps, choices by the input's values, and what moves samples and references away from axis 0. */
+/** Steps, and choices by the input's values. */
 function nodesOutsideTheorem(network: Network): NodeProto[] {
   return nodesBetween(network).filter((node) => {
-    const [made] = node.output.map((name) => network.tensors.get(name));
+    const made = network.tensors.get(node.output[0]!);
     const isChoice = made !== undefined && !made.type.startsWith('float') && made.values === undefined;
-    const perm = node.opType === 'Transpose' && node.attribute.find(({ name }) => name === 'perm')?.ints;
-    return isStepwise(node) || isChoice || (perm && perm[0] !== 0);
+    return isStepwise(node) || isChoice;
   });
 }
 
