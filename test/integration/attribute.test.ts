@@ -141,7 +141,7 @@ test('one output has no axis, and arrays give what tables give', async () => {
     (both.data as Float64Array).filter((_, i) => i % 2 === 1),
   );
   expect(stdout).toMatch(
-    /^method tree: scores, 6 rows, 4 columns, \d+\.\d s\nexpected value \S+; largest gap \S+\nmean size/,
+    /^method tree: scores, 6 rows, 4 columns, \d+\.\d s\nchosen because the model ends in trees\nexpected value \S+; largest gap \S+\nmean size/,
   );
   expect(stdout).toContain('  column 1 ');
 });
