@@ -14,7 +14,6 @@ import {
 } from '../fit/explanation-figures.js';
 import { randomName } from '../fit/image-explanations.js';
 import type { Config } from '../shared/config.js';
-import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
 
 /** What the command prints with --json under `explanations`. */

@@ -71,7 +71,8 @@ export async function measureFaithfulness<Name extends CurveName>(
   input: FaithfulnessInput,
   names: readonly Name[],
 ): Promise<{ curves: Pick<Faithfulness, Name>; forwardPasses: number }> {
-  const changes = names.map((name) => changeMakers[name](input, heatOrder(input.map)));
+  const order = heatOrder(input.map);
+  const changes = names.map((name) => changeMakers[name](input, order));
   const joined = joinRows(changes.map(({ rows }) => rows));
   const values = await input.valuesOf(joined); // all in one go, so that the network is kept busy
   let start = 0;
