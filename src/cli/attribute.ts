@@ -40,7 +40,10 @@ export const attribute = defineCommand(
     'usual rows that they are compared with, .csv or .npy (default: MODEL.background.csv beside the model, if there is one)',
   )
   .addOption(
-    new Option('--method <name>', 'auto: tree or linear for such models, else exact for up to 16 columns, else kernel')
+    new Option(
+      '--method <name>',
+      'auto: tree, linear or deep for such models, else exact for up to 16 columns, else kernel',
+    )
       .choices(['auto', ...attributionMethods])
       .default('auto'),
   )
@@ -70,6 +73,7 @@ export const attribute = defineCommand(
         background: background?.rows,
         nodeCover: options.nodeCover === undefined ? undefined : await readNodeCover(options.nodeCover),
         scale: options.explainOutput,
+        target: options.target,
         onRows: (count: number) => {
           for (let row = 0; row < count; row++) progress.tick();
         },
@@ -79,10 +83,7 @@ export const attribute = defineCommand(
         return compute;
       };
       const start = performance.now();
-      const attribution = await attributeRows(model, options.method, question, {
-        target: options.target,
-        ...(threads > 1 && { openCompute }),
-      });
+      const attribution = await attributeRows(model, options.method, question, threads > 1 ? openCompute : undefined);
       const explainMs = performance.now() - start;
       await mkdir(options.out, { recursive: true });
       const names = data.columns ?? background?.columns ?? featureNamesOf(proto) ?? columnNames(proto, model.D);

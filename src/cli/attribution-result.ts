@@ -7,6 +7,8 @@ import type { RowsFile } from './attribution-data.js';
 
 export interface AttributionReport {
   method: string;
+  /** Where it was chosen for the model: why. */
+  reason?: string;
   /** The explained output of the model, and on which scale. */
   output: string;
   scale: string;
@@ -36,7 +38,7 @@ export async function writeAttribution(
   attribution: MethodAttribution,
   { data, names, output, explainMs }: Explained,
 ): Promise<AttributionReport> {
-  const { method, scale, K, values, expected, additivityGap } = attribution;
+  const { method, reason, scale, K, values, expected, additivityGap } = attribution;
   const n = attribution.predictions.length / K;
   const shape = [n, ...data.axes, ...(K > 1 ? [K] : [])];
   const files: [name: string, bytes: Uint8Array | string][] = [
@@ -48,6 +50,7 @@ export async function writeAttribution(
   for (const [place, [, bytes]] of files.entries()) await writeFile(paths[place]!, bytes);
   return {
     method,
+    ...(reason !== undefined && { reason }),
     output,
     scale,
     rows: n,
@@ -83,12 +86,13 @@ function importanceOf(values: Float64Array, names: string[], K: number): Attribu
 const shownColumns = 10;
 
 export function describeAttribution(report: AttributionReport): string[] {
-  const { method, output, scale, rows, features, outputs, importance, additivityGap, files } = report;
+  const { method, reason, output, scale, rows, features, outputs, importance, additivityGap, files } = report;
   const what = scale === 'output' ? output : `${scale} of ${output}`;
   const width = Math.max(...importance.slice(0, shownColumns).map(({ name }) => name.length));
   const hidden = features - shownColumns;
   return [
     `method ${method}: ${what}, ${rows} rows, ${features} columns${outputs > 1 ? `, ${outputs} outputs` : ''}, ${(report.explainMs / 1000).toFixed(1)} s`,
+    ...(reason === undefined ? [] : [`chosen because ${reason}`]),
     `expected value ${report.expectedValue.map((value) => value.toPrecision(6)).join(', ')}; largest gap ${additivityGap.toExponential(1)}`,
     'mean size of attributions',
     ...importance

@@ -10,6 +10,7 @@ import { type Chart, chartPng, chartSvg } from '../shared/plots/chart.js';
 import { markedDefectPng } from '../shared/plots/marked-defect.js';
 import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
 import { rocChart, scoresChart } from './evaluate-charts.js';
+import type { Explanations } from './evaluate-explanations.js';
 import { type Exhibit, reportPage, type Section } from './evaluate-page.js';
 
 /** Shown of each kind: enough to see what goes wrong and what is found, few enough to look at. */
@@ -20,6 +21,7 @@ export interface Evaluated {
   images: readonly JudgedImage[];
   bundle: LoadedBundle;
   scorer: Scorer;
+  explanations?: Explanations | undefined;
 }
 
 /**

@@ -1,9 +1,11 @@
 import { type Evaluation, evaluateBundle, type Interval } from '../fit/evaluate.js';
+import { assertMethods, usualMethods } from '../fit/evaluate-explanations.js';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { createCompute } from '../shared/compute.js';
 import { loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
-import { answer, type CommonOptions, defineCommand, openSession, remark } from './command-line.js';
+import { answer, type CommonOptions, defineCommand, openSession, remark, wholeNumber } from './command-line.js';
+import { describeExplanations, judgeExplanations } from './evaluate-explanations.js';
 import { createPhases } from './progress.js';
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -37,7 +39,11 @@ function describe(evaluation: Evaluation): string[] {
 interface EvaluateOptions extends CommonOptions {
   product: string;
   out?: string;
+  explanations?: true | string[];
+  explanationImages: number;
 }
+
+const names = (text: string): string[] => text.split(',').map((name) => name.trim());
 
 export const evaluate = defineCommand(
   'evaluate <dir>',
@@ -49,26 +55,38 @@ export const evaluate = defineCommand(
     '--out <dir>',
     'write a report with charts and the worst and clearest images, to look at with DIR/report.html',
   )
+  .option(
+    '--explanations [methods]',
+    `judge explanations of defects, such as anomaly-map,grad-cam++,score-cam (default: ${usualMethods.join(',')})`,
+    names,
+  )
+  .option('--explanation-images <n>', 'defective images that are explained, chosen by lot', wholeNumber(1), 50)
   .action(async (directory: string, options: EvaluateOptions) => {
+    if (Array.isArray(options.explanations)) assertMethods(options.explanations);
     const { store, config } = await openSession(options);
     const bundle = await loadBundle(store, options.product, await requireActiveVersion(store, options.product));
     const compute = createCompute({ threads: config.threads });
     const scorer = createScorer(compute, config);
     const phases = createPhases();
     try {
-      const { evaluation, images } = await evaluateBundle({
-        directory,
-        bundle,
-        scorer,
-        compute,
-        progress: phases.report,
-      });
+      const progress = phases.report;
+      const { evaluation, images } = await evaluateBundle({ directory, bundle, scorer, compute, progress });
+      const explanations =
+        options.explanations &&
+        (await judgeExplanations(options.explanations === true ? usualMethods : options.explanations, config, {
+          ...{ images, bundle, store, compute, progress },
+          mostImages: options.explanationImages,
+        }));
       phases.stop();
       if (options.out !== undefined) {
         const { writeReport } = await import('./evaluate-report.js'); // charts take longer to load than most commands to run
-        remark(`report: ${await writeReport({ evaluation, images, bundle, scorer }, options.out)}`);
+        remark(`report: ${await writeReport({ evaluation, images, bundle, scorer, explanations }, options.out)}`);
       }
-      answer(options, evaluation, describe(evaluation));
+      const report = { ...evaluation, ...(explanations && { explanations: explanations.report }) };
+      answer(options, report, [
+        ...describe(evaluation),
+        ...(explanations ? describeExplanations(explanations.report) : []),
+      ]);
     } finally {
       phases.stop();
       await compute.close();

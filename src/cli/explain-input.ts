@@ -43,6 +43,28 @@ export async function readInput(
   return { x: prepare(pixels), layout, picture };
 }
 
+/**
+ * What --background names: usual inputs (M, …) in the form of the input.
+ *
+ * @throws ARRAY_UNREADABLE, SHAPE_MISMATCH, VALUES_NOT_FINITE
+ */
+export async function readBackground(path: string, { dims }: FloatTensor): Promise<FloatTensor> {
+  const background = await readFloats(path);
+  const [count, ...axes] = background.dims;
+  if (!count || axes.join() !== dims.slice(1).join()) {
+    throw new PatchlineError(
+      'SHAPE_MISMATCH',
+      `Expected one or more inputs of [${dims.slice(1).join(', ')}] in ${path}, the background, but received ` +
+        `[${background.dims.join(', ')}]`,
+    );
+  }
+  const wrong = background.data.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return background;
+  const row = Math.floor(wrong / (background.data.length / count));
+  const message = `Expected finite values in ${path}, the background, but input ${row} holds ${background.data[wrong]}`;
+  throw new PatchlineError('VALUES_NOT_FINITE', message);
+}
+
 /** A float32 array in a .npy file. */
 export async function readFloats(path: string): Promise<FloatTensor> {
   const bytes = await readFile(path).catch((cause: unknown) => {

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Check } from '../explain/checks.js';
 import { displayExplanation } from '../explain/display.js';
-import type { Faithfulness } from '../explain/faithfulness/faithfulness.js';
+import type { MeasuredFaithfulness } from '../explain/faithfulness/explain.js';
 import { imageAxes } from '../explain/image-axes.js';
 import type { Explanation, Method } from '../explain/methods.js';
 import type { Question } from '../explain/question.js';
@@ -30,6 +30,8 @@ interface FaithfulnessFigures {
   sample: number;
   class: number;
   forwardPasses: number;
+  /** Images that the noise of pixel flipping was drawn after: the background, else the explained image alone. */
+  noiseImages: number;
   deletion: number;
   insertion: number;
   flipping: number;
@@ -43,6 +45,7 @@ interface ExplainedClass {
   class: number;
   score: number;
   completenessGap?: number;
+  expectedValue?: number;
   /** Of LIME; one coefficient for each segment. */
   localModel?: { r2: number; prediction: number; intercept: number; coefficients: number[] };
 }
@@ -61,7 +64,7 @@ export interface Explained {
   layer: string | undefined;
   checks?: Check[];
   /** For each class, one for each sample. */
-  faithfulness?: Faithfulness[][];
+  faithfulness?: MeasuredFaithfulness[][];
 }
 
 /** Writes the explanation where --out says. */
@@ -100,22 +103,29 @@ export async function writeExplanation(explained: Explained): Promise<Explanatio
 }
 
 /** What the method itself says about how good its explanation is. */
-function qualityOf({ completenessGaps, lime }: Explanation, t: number, sample: number): Partial<ExplainedClass> {
-  if (completenessGaps) return { completenessGap: completenessGaps[t]![sample]! };
+function qualityOf(
+  { completenessGaps, expectedValues, lime }: Explanation,
+  t: number,
+  sample: number,
+): Partial<ExplainedClass> {
+  const expectedValue = expectedValues && { expectedValue: expectedValues[t]![sample]! };
+  if (completenessGaps) return { ...expectedValue, completenessGap: completenessGaps[t]![sample]! };
   if (!lime) return {};
   const { coefficients, ...fit } = lime.models[t]![sample]!;
   return { localModel: { ...fit, coefficients: [...coefficients] } };
 }
 
-const figuresOf = ({ targets }: Question, faithfulness: readonly Faithfulness[][]): FaithfulnessFigures[] =>
+const figuresOf = ({ targets }: Question, faithfulness: readonly MeasuredFaithfulness[][]): FaithfulnessFigures[] =>
   targets.flatMap((classes, t) =>
     classes.map((target, sample) => {
       const measured = faithfulness[t]![sample]!;
-      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses } = measured;
+      const { deletion, insertion, flipping, flippingAtRandom, roadColdest, roadHottest, forwardPasses, noiseImages } =
+        measured;
       return {
         sample,
         class: target,
         forwardPasses,
+        noiseImages,
         deletion: deletion.area,
         insertion: insertion.area,
         flipping: flipping.area,
@@ -153,8 +163,9 @@ export function describeExplanation(report: ExplanationReport): string[] {
   return [
     `${method} of ${output}${layer === undefined ? '' : ` at ${layer}`}`,
     ...explained.map(
-      ({ sample, class: target, score, completenessGap: gap, localModel }) =>
-        `class ${target}${place(sample)}: score ${number(score)}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}` +
+      ({ sample, class: target, score, expectedValue, completenessGap: gap, localModel }) =>
+        `class ${target}${place(sample)}: score ${number(score)}` +
+        `${expectedValue === undefined ? '' : `, of the background ${number(expectedValue)}`}${gap === undefined ? '' : `, completeness gap ${number(gap)}`}` +
         (localModel
           ? `, local R² ${number(localModel.r2)} of a model of ${localModel.coefficients.length} segments`
           : ''),
@@ -165,10 +176,10 @@ export function describeExplanation(report: ExplanationReport): string[] {
         `check of class ${target}${place(sample)}: ${promise}: ${number(received)} and ${number(expected)}`,
     ),
     ...(faithfulness ?? []).map(
-      ({ sample, class: target, forwardPasses, deletion, insertion, flipping, flippingAtRandom, road }) =>
+      ({ sample, class: target, forwardPasses, noiseImages, deletion, insertion, flipping, flippingAtRandom, road }) =>
         `faithfulness for class ${target}${place(sample)}, by ${forwardPasses} forward passes: ` +
         `deletion ${number(deletion)} (lower is better), insertion ${number(insertion)} (higher is better), ` +
-        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better), ` +
+        `pixel flipping ${number(flipping)} against ${number(flippingAtRandom)} at random (lower is better${noiseImages > 1 ? `; noise after ${noiseImages} images` : ''}), ` +
         `ROAD ${number(road)} (higher is better)`,
     ),
     ...files.map((file, index) => `wrote ${file}${index === 0 ? ` [${shape.join(', ')}]` : ''}`),

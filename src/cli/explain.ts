@@ -12,7 +12,7 @@ import { messageOf, PatchlineError } from '../shared/errors.js';
 import { readModelFile } from '../shared/onnx/model-file.js';
 import { runGraphIn } from '../shared/onnx/run-graph.js';
 import { answer, type CommonOptions, defineCommand } from './command-line.js';
-import { type ExplainedInput, readFloats, readInput } from './explain-input.js';
+import { type ExplainedInput, readBackground, readFloats, readInput } from './explain-input.js';
 import { describeExplanation, type ExplanationReport, writeExplanation } from './explain-result.js';
 import { createPhases, type Phases } from './progress.js';
 
@@ -23,6 +23,7 @@ interface ExplainOptions extends CommonOptions {
   target?: number[];
   layer?: string;
   options?: unknown;
+  background?: string;
   out?: string;
   output?: string;
   mean?: number[];
@@ -68,6 +69,7 @@ export const explain = defineCommand(
   )
   .option('--layer <tensor>', 'what class activation maps are made of (default: the last feature map)')
   .option('--options <json>', 'options of the method, such as \'{"steps": 100}\'', json)
+  .option('--background <file>', '.npy: usual inputs, which deep-shap compares with and --check takes its noise from')
   .option('--out <file>', 'FILE.npy: the explanation alone; else a directory: explanation.npy and overlays')
   .option('--output <tensor>', 'the class scores (default: logits, else the only output of two axes)')
   .option('--mean <values>', 'subtracted from each channel of an image', numbers)
@@ -91,7 +93,8 @@ export const explain = defineCommand(
     const input = await readInput(options.input, model, { mean, std, scale: scale === '1' ? 1 : 255, layout }, limits);
     const network = await bindNetwork(model, input.x, options.output);
     if (!prepared) return printLayers(options, network);
-    const report = await explainInput(prepared, options, network, input, threads);
+    const background = options.background === undefined ? undefined : await readBackground(options.background, input.x);
+    const report = await explainInput(prepared, options, network, { ...input, background }, threads);
     answer(options, report, describeExplanation(report));
   });
 
@@ -111,7 +114,7 @@ async function explainInput(
   { explainQuestion, topLabels, ...prepared }: ReturnType<typeof prepareMethod>,
   options: ExplainOptions,
   network: Network,
-  input: ExplainedInput,
+  input: ExplainedInput & Pick<Question, 'background'>,
   threads: number,
 ): Promise<ExplanationReport> {
   const { name, method } = prepared;
@@ -144,6 +147,14 @@ async function explainInput(
 function assertFitting(options: ExplainOptions, name: string, method: Method, topLabels: number): void {
   if (options.layer !== undefined && method.kind !== 'map') {
     throw usage(`Expected --layer only beside methods that make class activation maps but received it beside ${name}`);
+  }
+  if (method.needsBackground && options.background === undefined) {
+    throw usage(
+      `Expected --background beside ${name}: a .npy file of some usual inputs, in the form of the input, that it compares with`,
+    );
+  }
+  if (options.background !== undefined && !method.needsBackground && !options.check) {
+    throw usage(`Expected --background only beside deep-shap or --check but received it beside ${name}`);
   }
   if (options.input.endsWith('.npy') && (options.mean ?? options.std ?? options.scale) !== undefined) {
     throw usage(

@@ -31,7 +31,7 @@ export function faithfulnessChart(method: string, target: number, faithfulness: 
     marks: [
       Plot.ruleY([0]),
       ...[...solid, dashed].map(({ curve, colour, ...style }) => {
-        const points = Array.from(curve.parts, (part, i) => ({ part, probability: curve.probabilities[i]! }));
+        const points = Array.from(curve.parts, (part, i) => ({ part, probability: curve.values[i]! }));
         return Plot.line(points, { x: 'part', y: 'probability', stroke: colour, strokeWidth: 2, ...style });
       }),
     ],

@@ -9,6 +9,7 @@ import { requireLayer } from './layers.js';
 import type { LocalModel } from './lime/local-model.js';
 import { probabilitiesBy } from './probabilities.js';
 import { type Question, sampleOf, seedFor } from './question.js';
+import type { DeepExplanation } from './shap/explain.js';
 
 /** One thing that a method promises, as it turned out for one sample and class: `received` ought to be `expected`. */
 export interface Check {
@@ -80,6 +81,24 @@ export async function checkCompleteness(question: Question, results: readonly In
       received: differences[sample]! + completenessGaps[sample]!,
     }));
   });
+}
+
+/** Deep SHAP: additivity. */
+export async function checkAdditivity(question: Question, results: readonly DeepExplanation[]): Promise<Check[]> {
+  const { differentiator, x } = question;
+  const scores = await differentiator.scores(x.data);
+  return await forEachClass(question, async (classes, t) =>
+    classes.map((target, sample) => {
+      const { map, expected } = results[t]!;
+      return {
+        promise: 'mean score of the background + sum of the attributions = score',
+        sample,
+        class: target,
+        expected: scores[sample * differentiator.network.classes + target]!,
+        received: expected[sample]! + sumOfSample(map.data, sample, classes.length),
+      };
+    }),
+  );
 }
 
 /** Input × gradient: what its sum is on networks that are piecewise linear and have no biases. */

@@ -37,7 +37,7 @@ export function findLayers(network: Network): Layer[] {
 }
 
 /** In the order of the graph; quantised networks have paths that cannot be differentiated, but layers all the same. */
-function nodesBetween({ model, input, output }: Network): NodeProto[] {
+export function nodesBetween({ model, input, output }: Network): NodeProto[] {
   const reached = new Set([input]);
   const following = model.graph.node.filter((node) => {
     const follows = namesReadBy(node).some((name) => reached.has(name));

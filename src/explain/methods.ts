@@ -10,6 +10,7 @@ import { hiresCam } from './cam/hires-cam.js';
 import { layerCam } from './cam/layer-cam.js';
 import {
   type Check,
+  checkAdditivity,
   checkCompleteness,
   checkGradient,
   checkLayerGradient,
@@ -31,6 +32,7 @@ import { requireLayer } from './layers.js';
 import { explainByLime, type LimeExplanation } from './lime/explain.js';
 import { limeOptions } from './lime/options.js';
 import { axesOf, type Question } from './question.js';
+import { explainByDeepShap } from './shap/explain.js';
 
 export interface Explanation {
   /**
@@ -38,8 +40,10 @@ export interface Explanation {
    * size of the layer, of `segments` (N, H, W), all before anything that is done for display.
    */
   maps: FloatTensor[];
-  /** Of integrated gradients: for each of T classes (N), sum of the attributions - difference of the scores. */
+  /** Of integrated gradients and deep SHAP: for each of T classes (N), sum of the attributions - difference of the scores. */
   completenessGaps?: Float64Array[];
+  /** Of deep SHAP: for each of T classes (N), the mean score of the background. */
+  expectedValues?: Float64Array[];
   /** Of LIME: the segments and what was fitted to them. */
   lime?: Omit<LimeExplanation, 'maps'> & { shown: number };
   /** What the method promises, as it turned out; undefined where it promises nothing that could be checked. */
@@ -50,6 +54,8 @@ export interface Method {
   kind: 'attribution' | 'saliency' | 'map' | 'segments';
   /** The tensor that a `map` is made of. Throws ARGUMENT_INVALID, CLASSIFIER_NOT_SUPPORTED. */
   layerOf?: ((question: Question) => string) | undefined;
+  /** Whether it compares the input with a background. */
+  needsBackground?: boolean;
   /** How many classes its options ask for where none is named. Throws ARGUMENT_INVALID. */
   topLabels?: ((options: unknown) => number) | undefined;
   /**
@@ -172,6 +178,18 @@ export const methods: Readonly<Record<string, Method>> = {
   'score-cam': define('map', scoreCamOptions, async (question, { variant }) => ({
     maps: await explainByMasks(question, variant),
   })),
+  'deep-shap': {
+    ...define('attribution', noOptions, async (question) => {
+      const results = await explainByDeepShap(question);
+      return {
+        maps: results.map(({ map }) => map),
+        completenessGaps: results.map(({ completenessGaps }) => completenessGaps),
+        expectedValues: results.map(({ expected }) => expected),
+        check: () => checkAdditivity(question, results),
+      };
+    }),
+    needsBackground: true,
+  },
   lime: {
     ...define('segments', limeOptions, async (question, options) => {
       const { maps, ...fitted } = await explainByLime(question, options);

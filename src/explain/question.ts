@@ -16,6 +16,8 @@ export interface Question {
   targets: readonly (readonly number[])[];
   /** The tensor that class activation maps are made of; undefined for the one found by itself. */
   layer?: string | undefined;
+  /** Usual inputs to compare with, (M, …): deep-shap needs them. */
+  background?: FloatTensor | undefined;
   /** Told how much of a long explanation is done. */
   report?: Report | undefined;
 }

@@ -141,7 +141,7 @@ test('one output has no axis, and arrays give what tables give', async () => {
     (both.data as Float64Array).filter((_, i) => i % 2 === 1),
   );
   expect(stdout).toMatch(
-    /^method tree: scores, 6 rows, 4 columns, \d+\.\d s\nexpected value \S+; largest gap \S+\nmean size/,
+    /^method tree: scores, 6 rows, 4 columns, \d+\.\d s\nchosen because the model ends in trees\nexpected value \S+; largest gap \S+\nmean size/,
   );
   expect(stdout).toContain('  column 1 ');
 });
@@ -159,11 +159,33 @@ test('missing values go their way through trees, and are refused by other models
 
 test('any model is explained by all coalitions, and sampled ones agree where they are all', async () => {
   const args = ['--model', 'net.onnx', '--data', 'x.csv', '--background', 'usual.csv'];
-  const exact = await run(...args, '--out', file('e'), '--json');
+  const exact = await run(...args, '--out', file('e'), '--method', 'exact', '--json');
   await run(...args, '--out', file('f'), '--method', 'kernel');
   expect(JSON.parse(exact.stdout)).toMatchObject({ method: 'exact', outputs: 2 });
   const [want, got] = [await load('e', 'shap_values.npy'), await load('f', 'shap_values.npy')];
   expectClose(got.data as Float64Array, want.data as Float64Array, { atol: 1e-10 });
+});
+
+test('a network is explained by DeepLIFT unless another method is asked for', async () => {
+  const args = ['--model', 'net.onnx', '--data', 'x.csv', '--background', 'usual.csv', '--out', file('deep')];
+  const [chosen, all] = [await run(...args), await run(...args, '--method', 'deep', '--json')];
+  expect({ code: chosen.code, stderr: chosen.stderr }).toEqual({ code: 0, stderr: '' });
+  expect(chosen.stdout).toMatch(
+    /^method deep: .*\nchosen because every operator of the network has a DeepLIFT rule; exact/,
+  );
+  expect(JSON.parse(all.stdout)).toMatchObject({ method: 'deep', outputs: 2, additivityGap: expect.closeTo(0, 5) });
+  expect(JSON.parse(all.stdout)).not.toHaveProperty('reason');
+  const values = (await load('deep', 'shap_values.npy')).data as Float64Array;
+  await run(...args, '--method', 'deep', '--target', '1');
+  const second = (await load('deep', 'shap_values.npy')).data as Float64Array;
+  expectClose(
+    second,
+    values.filter((_, i) => i % 2 === 1),
+  );
+  const without = await run('--model', 'net.onnx', '--data', 'x.csv', '--method', 'deep', '--out', file('deep'));
+  expect(without).toMatchObject({ code: 2, stderr: expect.stringMatching(/^ARGUMENT_INVALID: Expected --background/) });
+  const third = await run(...args, '--method', 'deep', '--target', '2');
+  expect(third).toMatchObject({ code: 2, stderr: expect.stringMatching(/from 0 to 1 for --target/) });
 });
 
 test('columns are matched with the inputs of a model by their names', async () => {

@@ -2,15 +2,16 @@ import { blurredBaseline } from '../gradient/baselines.js';
 import type { ImageAxes } from '../image-axes.js';
 import type { Rows } from '../rows.js';
 import { imputeLinearly } from './linear-imputation.js';
-import { pixelFlipping, statisticsOfImage } from './pixel-flipping.js';
+import { pixelFlipping } from './pixel-flipping.js';
 import { heatOrder, randomOrder } from './pixel-order.js';
-import { changedRows, meanOfCurve, valuesAt } from './progressive-change.js';
+import { momentsOf, type PixelStatistics, statisticsOfImage } from './pixel-statistics.js';
+import { changedRows, meanOfCurve, type ProgressiveChange, valuesAt } from './progressive-change.js';
 
-/** Probability of the class while more and more pixels are changed. */
+/** What the network gives, such as the probability of a class, while more and more pixels are changed. */
 export interface Curve {
   /** Parts of all pixels that are changed. */
   parts: Float64Array;
-  probabilities: Float64Array;
+  values: Float64Array;
   /** Mean height of the curve. */
   area: number;
 }
@@ -28,9 +29,17 @@ export interface Faithfulness {
   roadHottest: Curve;
   /** Coldest pixels are: the higher the better. */
   roadColdest: Curve;
-  /** Images that the network was asked about. */
-  forwardPasses: number;
 }
+export type CurveName = keyof Faithfulness;
+
+export const curveNames = [
+  'flipping',
+  'flippingAtRandom',
+  'deletion',
+  'insertion',
+  'roadHottest',
+  'roadColdest',
+] as const satisfies readonly CurveName[];
 
 export interface FaithfulnessInput {
   /** One image, as the axes say. */
@@ -39,37 +48,69 @@ export interface FaithfulnessInput {
   /** (H, W): the larger the hotter. */
   map: Float32Array;
   seed: number;
-  /** Probability of the class for each image. */
-  probabilitiesOf: (rows: Rows) => Promise<Float64Array>;
+  /** What flipped pixels are drawn from; by default what the image alone tells. */
+  statistics?: PixelStatistics | undefined;
+  /** What the network gives for each image, such as the probability of the class. */
+  valuesOf: (rows: Rows) => Promise<Float64Array>;
+}
+
+/** A curve before it is scored. */
+interface Change {
+  parts: Float64Array;
+  rows: Rows;
 }
 
 /**
  * Pixel flipping (Samek et al., arXiv:1509.06321), deletion and insertion (Petsiuk et al., arXiv:1806.07421) and ROAD (Rong et
- * al., arXiv:2202.00449) for one image and class, in about 214 forward passes.
+ * al., arXiv:2202.00449) for one image and class: about 214 forward passes for all curves.
  *
+ * @returns the curves that `names` names, and how many images the network was asked about
  * @throws SHAPE_MISMATCH
  */
-export async function measureFaithfulness({ image, axes, map, seed, probabilitiesOf }: FaithfulnessInput) {
-  const P = axes.H * axes.W;
-  const order = heatOrder(map);
-  const byHeat = pixelFlipping(image, axes.C, order, statisticsOfImage(image, P), seed);
-  const drawn = randomOrder(P, seed).slice(0, byHeat.order.length);
-  const flippedParts = evenParts(byHeat.order.length / P, byHeat.order.length, byHeat.pixelsPerStep);
-  const pixelsPerStep = Math.ceil(P / deletionSteps);
-  const allParts = evenParts(1, P, pixelsPerStep);
-  const deletion = { start: image, order, values: new Float32Array(P * axes.C), pixelsPerStep };
-  const blurred = blurredBaseline(image, { ...axes, N: 1 });
-  const insertion = { start: blurred, order, values: valuesAt(image, order, axes), pixelsPerStep };
-  const roadParts = Float64Array.from(imputedParts);
-  const curves: Record<keyof Omit<Faithfulness, 'forwardPasses'>, { parts: Float64Array; rows: Rows }> = {
-    flipping: { parts: flippedParts, rows: changedRows(byHeat, axes) },
-    flippingAtRandom: { parts: flippedParts, rows: changedRows({ ...byHeat, order: drawn }, axes) },
-    deletion: { parts: allParts, rows: changedRows(deletion, axes) },
-    insertion: { parts: allParts, rows: changedRows(insertion, axes) },
-    roadHottest: { parts: roadParts, rows: imputedRows(image, axes, order, seed) },
-    roadColdest: { parts: roadParts, rows: imputedRows(image, axes, order.toReversed(), seed) },
-  };
-  return await scoreCurves(curves, probabilitiesOf);
+export async function measureFaithfulness<Name extends CurveName>(
+  input: FaithfulnessInput,
+  names: readonly Name[],
+): Promise<{ curves: Pick<Faithfulness, Name>; forwardPasses: number }> {
+  const order = heatOrder(input.map);
+  const changes = names.map((name) => changeMakers[name](input, order));
+  const joined = joinRows(changes.map(({ rows }) => rows));
+  const values = await input.valuesOf(joined); // all in one go, so that the network is kept busy
+  let start = 0;
+  const curves = changes.map(({ parts, rows }): Curve => {
+    const own = values.slice(start, start + rows.count);
+    start += rows.count;
+    return { parts, values: own, area: meanOfCurve(own) };
+  });
+  const named = Object.fromEntries(names.map((name, index) => [name, curves[index]!]));
+  return { curves: named as unknown as Pick<Faithfulness, Name>, forwardPasses: joined.count };
+}
+
+/** @param order pixels by their heat, hottest first */
+type MakeChange = (input: FaithfulnessInput, order: Int32Array) => Change;
+
+const changeMakers: Record<CurveName, MakeChange> = {
+  flipping,
+  flippingAtRandom: (input, order) => flipping(input, randomOrder(order.length, input.seed)),
+  deletion: ({ image, axes }, order) => all(axes, { start: image, order, values: new Float32Array(image.length) }),
+  insertion: ({ image, axes }, order) => {
+    const blurred = blurredBaseline(image, { ...axes, N: 1 });
+    return all(axes, { start: blurred, order, values: valuesAt(image, order, axes) });
+  },
+  roadHottest: imputation,
+  roadColdest: (input, order) => imputation(input, order.toReversed()),
+};
+
+function flipping({ image, axes, statistics, seed }: FaithfulnessInput, order: Int32Array): Change {
+  const change = pixelFlipping(image, axes, order, statistics ?? statisticsOfImage(image), seed);
+  const { length } = change.order;
+  return { parts: evenParts(length / order.length, length, change.pixelsPerStep), rows: changedRows(change, axes) };
+}
+
+/** Of all pixels. */
+function all(axes: ImageAxes, change: Omit<ProgressiveChange, 'pixelsPerStep'>): Change {
+  const { length } = change.order;
+  const pixelsPerStep = Math.ceil(length / deletionSteps);
+  return { parts: evenParts(1, length, pixelsPerStep), rows: changedRows({ ...change, pixelsPerStep }, axes) };
 }
 
 const deletionSteps = 50;
@@ -80,14 +121,14 @@ const imputedParts = [0.1, 0.3, 0.5, 0.7, 0.9];
 /** As a part of the deviation of the image's values. */
 const imputationNoise = 0.01;
 
-function imputedRows(image: Float32Array, axes: ImageAxes, order: Int32Array, seed: number): Rows {
-  const deviation = imputationNoise * statisticsOfImage(image, 1).deviations[0]!;
+function imputation({ image, axes, seed }: FaithfulnessInput, order: Int32Array): Change {
+  const deviation = imputationNoise * momentsOf(image).deviation;
   const write = (index: number, target: Float32Array) => {
     const removed = new Uint8Array(order.length);
     for (const p of order.subarray(0, Math.round(imputedParts[index]! * order.length))) removed[p] = 1;
     target.set(imputeLinearly(image, axes, removed, { deviation, seed }));
   };
-  return { count: imputedParts.length, write };
+  return { parts: Float64Array.from(imputedParts), rows: { count: imputedParts.length, write } };
 }
 
 /** 0, and a step more each time, up to `last`. */
@@ -96,23 +137,6 @@ const evenParts = (last: number, pixels: number, pixelsPerStep: number): Float64
     { length: 1 + Math.ceil(pixels / pixelsPerStep) },
     (_, i) => (last * Math.min(i * pixelsPerStep, pixels)) / pixels,
   );
-
-/** All curves in one go, so that the network is kept busy. */
-async function scoreCurves(
-  curves: Record<keyof Omit<Faithfulness, 'forwardPasses'>, { parts: Float64Array; rows: Rows }>,
-  probabilitiesOf: (rows: Rows) => Promise<Float64Array>,
-): Promise<Faithfulness> {
-  const entries = Object.entries(curves);
-  const joined = joinRows(entries.map(([, { rows }]) => rows));
-  const probabilities = await probabilitiesOf(joined);
-  let start = 0;
-  const scored = entries.map(([name, { parts, rows }]): [string, Curve] => {
-    const own = probabilities.slice(start, start + rows.count);
-    start += rows.count;
-    return [name, { parts, probabilities: own, area: meanOfCurve(own) }];
-  });
-  return { ...(Object.fromEntries(scored) as Record<keyof typeof curves, Curve>), forwardPasses: joined.count };
-}
 
 function joinRows(parts: readonly Rows[]): Rows {
   const places = parts.flatMap(({ count, write }) => Array.from({ length: count }, (_, index) => ({ write, index })));

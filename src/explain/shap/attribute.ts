@@ -3,33 +3,30 @@ import { type Compute, threadTask } from '../../shared/compute.js';
 import { codeOf, PatchlineError } from '../../shared/errors.js';
 import { writeModel } from '../../shared/onnx/model.js';
 import { type SharedModel, shareModel } from '../../shared/onnx/session-cache.js';
-import { type Attribution, assertAdditive, type Question } from './attribution.js';
+import { type Attribution, assertAdditive, outputsOf, pickOutputs, type Question } from './attribution.js';
+import { prepareDeep } from './deep-attribution.js';
 import { maxExactFeatures } from './exact-model.js';
 import { attributeLinear, findLinear } from './linear-attribution.js';
 import { attributeModel } from './model-attribution.js';
 import type { TabularModel } from './tabular-model.js';
 import { attributeTrees, findTrees } from './tree-attribution.js';
 
-export const attributionMethods = ['exact', 'tree', 'kernel', 'linear'] as const;
+export const attributionMethods = ['exact', 'tree', 'deep', 'kernel', 'linear'] as const;
 export type AttributionMethod = (typeof attributionMethods)[number];
 
 export interface MethodAttribution extends Attribution {
   method: AttributionMethod;
+  /** Where `auto` chose it: why. */
+  reason?: string;
   /** The largest gap between a prediction and the sum of its values. */
   additivityGap: number;
 }
 
-export interface AttributeOptions {
-  /** One output of those explained; default: all. */
-  target?: number;
-  /** Called once where there are so many rows that threads are worth starting. */
-  openCompute?: () => Compute;
-}
-
 /**
- * Shapley values of rows of a model. `auto` takes `tree` for trees, `linear` for linear models, else `exact` for up to 16
- * features and `kernel` above.
+ * Shapley values of rows of a model; those of `deep` are DeepLIFT's. `auto` takes `tree` for trees, `linear` for linear models,
+ * `deep` for networks that it can pass differences through, else `exact` for up to 16 features and `kernel` above.
  *
+ * @param openCompute called once where there are so many rows that threads are worth starting
  * @throws OP_NOT_SUPPORTED where the model is not of the method's kind, ARGUMENT_INVALID where something that it needs is
  *   missing, EXPLANATION_INCONSISTENT where values do not add up to the predictions
  */
@@ -37,9 +34,9 @@ export async function attribute(
   model: TabularModel,
   method: AttributionMethod | 'auto',
   question: Question,
-  { target, openCompute }: AttributeOptions = {},
+  openCompute?: () => Compute,
 ): Promise<MethodAttribution> {
-  const chosen = chooseMethod(model, method, question);
+  const chosen = await chooseMethod(model, method, question);
   if (chosen.method !== 'tree' && question.nodeCover !== undefined) {
     throw new PatchlineError(
       'ARGUMENT_INVALID',
@@ -47,13 +44,41 @@ export async function attribute(
     );
   }
   const isMuch = question.rows.length / model.D > rowsOfTask[chosen.method];
-  const all =
+  const attribution =
     openCompute && isMuch
       ? await attributeInThreads(openCompute(), model, chosen.method, question)
       : await chosen.explain();
-  // Rounding: predictions of other models than trees come from onnxruntime as float32.
-  const additivityGap = assertAdditive(all, chosen.method === 'tree' || chosen.method === 'linear' ? 1e-9 : 1e-5);
-  return { method: chosen.method, additivityGap, ...(target === undefined ? all : pickOutput(all, target)) };
+  const additivityGap = assertAdditive(attribution, tolerances[chosen.method], chosen.hint);
+  return {
+    method: chosen.method,
+    ...(method === 'auto' && { reason: reasonFor(chosen.method, model) }),
+    additivityGap,
+    ...attribution,
+  };
+}
+
+/**
+ * Rounding, as a part of the largest value: predictions of other models than trees come from onnxruntime as float32, and DeepLIFT
+ * divides small float32 differences by one another at every layer.
+ */
+const tolerances: Record<AttributionMethod, number> = {
+  tree: 1e-9,
+  linear: 1e-9,
+  exact: 1e-5,
+  kernel: 1e-5,
+  deep: 1e-3,
+};
+
+function reasonFor(method: AttributionMethod, { D }: TabularModel): string {
+  const isExact = D <= maxExactFeatures ? '; exact gives Shapley values without its approximation' : '';
+  const reasons: Record<AttributionMethod, string> = {
+    tree: 'the model ends in trees',
+    linear: 'the model is linear in its columns',
+    deep: `every operator of the network has a DeepLIFT rule${isExact}`,
+    exact: `another model, of up to ${maxExactFeatures} columns`,
+    kernel: `another model, of more than ${maxExactFeatures} columns`,
+  };
+  return reasons[method];
 }
 
 /** Rows that a thread explains in one go: fewer would cost more to hand over, or to prepare for, than to explain. */
@@ -62,6 +87,7 @@ const rowsOfTask: Record<AttributionMethod, number> = {
   linear: Number.POSITIVE_INFINITY,
   exact: 64,
   kernel: 8,
+  deep: 64,
 };
 
 export interface AttributionTask {
@@ -111,53 +137,77 @@ async function attributeInThreads(
 }
 
 /** Some of the rows, not held against their predictions yet. */
-export const explainTask = (model: TabularModel, method: AttributionMethod, question: Question): Promise<Attribution> =>
-  chooseMethod(model, method, question).explain();
+export async function explainTask(
+  model: TabularModel,
+  method: AttributionMethod,
+  question: Question,
+): Promise<Attribution> {
+  const { explain } = await chooseMethod(model, method, question);
+  return await explain();
+}
 
 interface ChosenMethod {
   method: AttributionMethod;
   explain(): Promise<Attribution>;
+  /** What to say where values do not add up. */
+  hint?: string;
 }
 
-function chooseMethod(model: TabularModel, method: AttributionMethod | 'auto', question: Question): ChosenMethod {
-  const tree = (): ChosenMethod => {
-    const found = findTrees(model);
-    return { method: 'tree', explain: () => attributeTrees(model, found, question) };
-  };
-  const linear = (): ChosenMethod => {
-    const found = findLinear(model);
-    return { method: 'linear', explain: () => attributeLinear(model, found, question) };
-  };
-  const any = (name: 'exact' | 'kernel'): ChosenMethod => ({
+type Candidate = () => ChosenMethod | Promise<ChosenMethod>;
+
+async function chooseMethod(
+  model: TabularModel,
+  method: AttributionMethod | 'auto',
+  question: Question,
+): Promise<ChosenMethod> {
+  const picked = async (explained: Promise<Attribution>) => pickTarget(await explained, question);
+  const any = (name: 'exact' | 'kernel') => (): ChosenMethod => ({
     method: name,
-    explain: () => attributeModel(model, name, question),
+    explain: () => picked(attributeModel(model, name, question)),
   });
-  if (method === 'tree') return tree();
-  if (method === 'linear') return linear();
-  if (method !== 'auto') return any(method);
-  const suited = question.scale === 'probability' ? [tree] : [tree, linear];
-  return firstSupported(suited) ?? any(model.D <= maxExactFeatures ? 'exact' : 'kernel');
+  const candidates: Record<AttributionMethod, Candidate> = {
+    tree: () => {
+      const found = findTrees(model);
+      return { method: 'tree', explain: () => picked(attributeTrees(model, found, question)) };
+    },
+    linear: () => {
+      const found = findLinear(model);
+      return { method: 'linear', explain: () => picked(attributeLinear(model, found, question)) };
+    },
+    deep: async () => {
+      const { isCovered, ...deep } = await prepareDeep(model, question);
+      if (isCovered || method === 'deep') return { method: 'deep', ...deep };
+      throw new PatchlineError('OP_NOT_SUPPORTED', `Expected a network that DeepLIFT covers${deep.hint}`);
+    },
+    exact: any('exact'),
+    kernel: any('kernel'),
+  };
+  if (method !== 'auto') return await candidates[method]();
+  const suited = [
+    candidates.tree,
+    ...(question.scale === 'probability' ? [] : [candidates.linear]),
+    ...(question.background === undefined ? [] : [candidates.deep]),
+  ];
+  return (await firstSupported(suited)) ?? candidates[model.D <= maxExactFeatures ? 'exact' : 'kernel']();
 }
+
+/** What says of a model that a method cannot work with it. */
+const notSupported: readonly string[] = ['OP_NOT_SUPPORTED', 'GRADIENT_UNREACHABLE', 'MODEL_INPUT_MISMATCH'];
 
 /** The first that can work with the model. */
-function firstSupported(candidates: (() => ChosenMethod)[]): ChosenMethod | undefined {
+async function firstSupported(candidates: readonly Candidate[]): Promise<ChosenMethod | undefined> {
   for (const choose of candidates) {
     try {
-      return choose();
+      return await choose();
     } catch (error) {
-      if (codeOf(error) !== 'OP_NOT_SUPPORTED') throw error;
+      if (!notSupported.includes(codeOf(error))) throw error;
     }
   }
   return undefined;
 }
 
-function pickOutput({ scale, K, values, expected, predictions }: Attribution, target: number): Attribution {
-  if (target >= K) {
-    throw new PatchlineError(
-      'ARGUMENT_INVALID',
-      `Expected an output from 0 to ${K - 1} for --target but received ${target}`,
-    );
-  }
-  const pick = (numbers: Float64Array) => numbers.filter((_, i) => i % K === target);
-  return { scale, K: 1, values: pick(values), expected: pick(expected), predictions: pick(predictions) };
+function pickTarget({ scale, K, values, expected, predictions }: Attribution, question: Question): Attribution {
+  const outputs = outputsOf(question, K);
+  const pick = (numbers: Float64Array) => pickOutputs(numbers, K, outputs);
+  return { scale, K: outputs.length, values: pick(values), expected: pick(expected), predictions: pick(predictions) };
 }

@@ -26,6 +26,8 @@ export interface Question {
   nodeCover?: ArrayLike<number>;
   /** Default: margins of trees and linear models, else the output as it stands. */
   scale?: 'margin' | 'probability';
+  /** One of the outputs; default: all. */
+  target?: number;
   /** Is told how many more rows are done. */
   onRows?: (count: number) => void;
 }
@@ -52,9 +54,14 @@ export function valuesOfColumns(
 /**
  * The theorem that every method promises: expected value and values sum to the prediction. Returns the largest gap.
  *
+ * @param hint what to say then about the cause
  * @throws EXPLANATION_INCONSISTENT where one is more than `tolerance` of the largest prediction or value
  */
-export function assertAdditive({ values, expected, predictions, K }: Attribution, tolerance: number): number {
+export function assertAdditive(
+  { values, expected, predictions, K }: Attribution,
+  tolerance: number,
+  hint = '',
+): number {
   const n = predictions.length / K;
   const D = values.length / predictions.length;
   const scale = largest(values, largest(predictions, largest(expected, Number.MIN_VALUE)));
@@ -69,12 +76,30 @@ export function assertAdditive({ values, expected, predictions, K }: Attribution
     throw new PatchlineError(
       'EXPLANATION_INCONSISTENT',
       `Expected base value and Shapley values of row ${row} to add up to ${predictions[i]} for output ${k} but they miss ` +
-        `it by ${own}`,
+        `it by ${own}${hint}`,
       { details: { row, output: k, gap: own, rows: n } },
     );
   }
   return gap;
 }
+
+/**
+ * The outputs that are asked for, of K.
+ *
+ * @throws ARGUMENT_INVALID
+ */
+export function outputsOf({ target }: Question, K: number): number[] {
+  if (target === undefined) return Array.from({ length: K }, (_, k) => k);
+  if (target < K) return [target];
+  throw new PatchlineError(
+    'ARGUMENT_INVALID',
+    `Expected an output from 0 to ${K - 1} for --target but received ${target}`,
+  );
+}
+
+/** Of numbers (…, K) those of some outputs. */
+export const pickOutputs = (numbers: Float64Array, K: number, outputs: readonly number[]): Float64Array<ArrayBuffer> =>
+  Float64Array.from(numbers).filter((_, i) => outputs.includes(i % K));
 
 /** The mean of rows (n, K): (K). */
 export function meanRow(rows: Float64Array, K: number): Float64Array<ArrayBuffer> {

@@ -52,7 +52,7 @@ export async function attributeModel(
 }
 
 /** The tensor that holds the outputs on the wanted scale. */
-function explainedTensor({ scores, makers, output }: TabularModel, wanted: Question['scale']) {
+export function explainedTensor({ scores, makers, output }: TabularModel, wanted: Question['scale']) {
   const node = makers.get(scores);
   const isActivated = node !== undefined && activationOps.includes(node.opType);
   const isClassifier = node !== undefined && (node.opType.endsWith('Classifier') || node.opType === 'Normalizer');

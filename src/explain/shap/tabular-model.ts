@@ -1,5 +1,5 @@
 import { type InferenceSession, Tensor } from 'onnxruntime-node';
-import { PatchlineError } from '../../shared/errors.js';
+import { messageOf, PatchlineError } from '../../shared/errors.js';
 import { inputsOf } from '../../shared/onnx/graph-builder.js';
 import {
   elementTypes,
@@ -181,14 +181,19 @@ export async function createRowRunner(proto: ModelProto, inputs: readonly Tabula
   try {
     session = await createSession(writeModel(proto));
   } catch (cause) {
-    const message = `Expected a model that onnxruntime can load but ${cause instanceof Error ? cause.message : cause}`;
+    const message = `Expected a model that onnxruntime can load but ${messageOf(cause)}`;
     throw new PatchlineError('MODEL_DAMAGED', message, { cause });
   }
 
   async function runBatch(rows: Float64Array): Promise<InferenceSession.OnnxValueMapType> {
     const count = fixed ?? rows.length / D;
     const feeds = inputs.map((input) => [input.name, tensorOf(input, rows, count, D)] as const);
-    return await session.run(Object.fromEntries(feeds), names);
+    try {
+      return await session.run(Object.fromEntries(feeds), names);
+    } catch (cause) {
+      const message = `Expected a model that takes ${count} rows of ${D} values but ${messageOf(cause)}`;
+      throw new PatchlineError('MODEL_INPUT_MISMATCH', message, { cause });
+    }
   }
 
   return {

@@ -80,14 +80,22 @@ export function addLeadingLayers(graph: GraphBuilder, raw: string, names: readon
   return graph.add('Slice', [raw, graph.integers(0), graph.integers(vectorLength(names)), graph.integers(1)]);
 }
 
-/** clip((x - mean) / (std + 0.02) · 0.2 + 0.45, -0.5, 1.5) over all values x of the image, in 0..1: evens out exposure. */
 function addStandardised(graph: GraphBuilder, { height, width }: Size): string {
   const pixels = graph.input('pixels', 'uint8', [height, width, 3]);
   const values = graph.add('Mul', [graph.add('Cast', [pixels], { to: 1 }), graph.scalar(1 / 255)]);
   const planes = graph.add('Transpose', [values], { perm: [2, 0, 1] });
-  const image = graph.add('Reshape', [planes, graph.integers(1, 3, height, width)]);
-  const centred = graph.add('Sub', [image, graph.add('ReduceMean', [image])]);
-  const variance = graph.add('ReduceMean', [graph.add('Mul', [centred, centred])]);
+  return addEvenExposure(graph, graph.add('Reshape', [planes, graph.integers(1, 3, height, width)]));
+}
+
+/**
+ * clip((x - mean) / (std + 0.02) · 0.2 + 0.45, -0.5, 1.5) over all values x of an image, in 0..1: evens out exposure.
+ *
+ * @param axes over which means are taken, by default all: those of one image where there are several
+ */
+export function addEvenExposure(graph: GraphBuilder, image: string, axes?: readonly number[]): string {
+  const mean = (tensor: string) => graph.add('ReduceMean', [tensor], axes && { axes });
+  const centred = graph.add('Sub', [image, mean(image)]);
+  const variance = mean(graph.add('Mul', [centred, centred]));
   const deviation = graph.add('Add', [graph.add('Sqrt', [variance]), graph.scalar(0.02)]);
   const gain = graph.add('Div', [graph.scalar(0.2), deviation]);
   const shifted = graph.add('Add', [graph.add('Mul', [centred, gain]), graph.scalar(0.45)]);

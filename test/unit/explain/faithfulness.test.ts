@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { measureFaithfulness } from '../../../src/explain/faithfulness/faithfulness.js';
+import { curveNames, measureFaithfulness } from '../../../src/explain/faithfulness/faithfulness.js';
 import { imputeLinearly } from '../../../src/explain/faithfulness/linear-imputation.js';
 import { energyInMask, pointingGame } from '../../../src/explain/faithfulness/localisation.js';
-import { flippingSteps, pixelFlipping, statisticsOfImage } from '../../../src/explain/faithfulness/pixel-flipping.js';
+import { flippingSteps, pixelFlipping } from '../../../src/explain/faithfulness/pixel-flipping.js';
 import { heatOrder, randomOrder } from '../../../src/explain/faithfulness/pixel-order.js';
+import { statisticsOfImage, statisticsOfSet } from '../../../src/explain/faithfulness/pixel-statistics.js';
 import { changedRows, meanOfCurve, valuesAt } from '../../../src/explain/faithfulness/progressive-change.js';
 import { bindNetwork } from '../../../src/explain/network.js';
 import { probabilitiesBy } from '../../../src/explain/probabilities.js';
@@ -107,10 +108,11 @@ describe('pixels are changed', () => {
   test('to one draw for all channels, from the distribution of the place, the same for the same seed', () => {
     const order = randomOrder(4000, 1);
     const statistics = {
-      means: float32(4000, (p) => (p < 2000 ? 5 : -5)),
-      deviations: float32(4000, (p) => (p < 2000 ? 0 : 2)),
+      means: float32(8000, (i) => (i % 4000 < 2000 ? 5 : -5)),
+      deviations: float32(8000, (i) => (i % 4000 < 2000 ? 0 : 2)),
     };
-    const flip = (seed: number) => pixelFlipping(new Float32Array(8000), 2, order, statistics, seed);
+    const flat = { C: 2, H: 40, W: 100, channelStep: 4000, positionStep: 1 };
+    const flip = (seed: number) => pixelFlipping(new Float32Array(8000), flat, order, statistics, seed);
     const { values, pixelsPerStep, order: flipped } = flip(3);
     expect([flipped.length, pixelsPerStep]).toEqual([1000, 20]);
     const drawn: number[] = [];
@@ -127,10 +129,37 @@ describe('pixels are changed', () => {
     expect(flip(4).values).not.toEqual(values);
   });
 
+  test.each([
+    { layout: 'nchw', channelStep: 8, positionStep: 1 },
+    { layout: 'nhwc', channelStep: 1, positionStep: 2 },
+  ])('to as many deviations above the mean in each channel, $layout', (step) => {
+    const statistics = { means: float32(16, (i) => 10 * i), deviations: float32(16, (i) => i + 1) };
+    const given = Int32Array.of(5, 1, 0, 2, 3, 4, 6, 7);
+    const grid = { C: 2, H: 2, W: 4, ...step };
+    const { values, order } = pixelFlipping(new Float32Array(16), grid, given, statistics, 5);
+    expect([...order]).toEqual([5, 1]);
+    const draws = Array.from(values, (value, k) => {
+      const i = order[Math.floor(k / 2)]! * step.positionStep + (k % 2) * step.channelStep;
+      return (value - statistics.means[i]!) / statistics.deviations[i]!;
+    });
+    expect(draws[0]).toBeCloseTo(draws[1]!, 4);
+    expect(draws[2]).toBeCloseTo(draws[3]!, 4);
+    expect(draws[0]).not.toBeCloseTo(draws[2]!, 4);
+  });
+
   test('of an image alone by mean and deviation of all its values', () => {
-    const { means, deviations } = statisticsOfImage(image, 3);
-    expectClose(means, [3.5, 3.5, 3.5]);
-    expectClose(deviations, new Float32Array(3).fill(Math.sqrt(35 / 12)), { rtol: 1e-6 });
+    const { means, deviations } = statisticsOfImage(image);
+    expectClose(means, new Float32Array(6).fill(3.5));
+    expectClose(deviations, new Float32Array(6).fill(Math.sqrt(35 / 12)), { rtol: 1e-6 });
+  });
+
+  test('of a set by mean and deviation of each place', () => {
+    const set = [Float32Array.of(1, 1e6, 7), Float32Array.of(3, 1e6 + 1, 7), Float32Array.of(8, 1e6 + 2, 7)];
+    const { means, deviations } = statisticsOfSet(set, 3);
+    expectClose(means, [4, 1e6 + 1, 7], { rtol: 1e-7 });
+    expectClose(deviations, [Math.sqrt(26 / 3), Math.sqrt(2 / 3), 0], { rtol: 1e-6 });
+    expectClose(statisticsOfSet(set.slice(0, 1), 3).deviations, [0, 0, 0]);
+    expect(() => statisticsOfSet(set, 4)).toThrowError(/Expected 4 values/);
   });
 
   test('at random each once', () => {
@@ -183,18 +212,19 @@ describe('imputation', () => {
 describe('faithfulness', () => {
   /** The class is decided by how bright the upper left quarter is. */
   const inQuarter = (p: number) => p % 32 < 16 && p < 512;
-  const probabilitiesOf = async ({ count, write }: Rows) =>
+  const valuesOf = async ({ count, write }: Rows) =>
     Float64Array.from({ length: count }, (_, row) => {
       const image = new Float32Array(3 * 1024);
       write(row, image);
       return image.reduce((sum, value, i) => (inQuarter(i % 1024) ? sum + value / 768 : sum), 0);
     });
   const image = float32(3 * 1024, (i) => (inQuarter(i % 1024) ? 1 : 0.2));
-  const measure = (map: Float32Array) => measureFaithfulness({ image, axes, map, seed: 1, probabilitiesOf });
+  const input = { image, axes, seed: 1, valuesOf };
+  const measure = (map: Float32Array) => measureFaithfulness({ ...input, map }, curveNames);
 
   test('tells a map that names the place from one that names any other', async () => {
-    const right = await measure(float32(1024, (p) => (inQuarter(p) ? 1 : 0)));
-    const wrong = await measure(float32(1024, (p) => (inQuarter(p) ? 0 : 1)));
+    const { curves: right } = await measure(float32(1024, (p) => (inQuarter(p) ? 1 : 0)));
+    const { curves: wrong } = await measure(float32(1024, (p) => (inQuarter(p) ? 0 : 1)));
     expect(right.deletion.area).toBeLessThan(0.2);
     expect(wrong.deletion.area).toBeGreaterThan(0.8);
     expect(right.insertion.area).toBeGreaterThan(wrong.insertion.area + 0.02);
@@ -205,8 +235,8 @@ describe('faithfulness', () => {
   });
 
   test('is measured from the image on, in a known number of forward passes', async () => {
-    const { forwardPasses, ...curves } = await measure(float32(1024, (p) => Math.sin(p)));
-    const lengths = Object.values(curves).map(({ parts, probabilities }) => [parts.length, probabilities.length]);
+    const { forwardPasses, curves } = await measure(float32(1024, (p) => Math.sin(p)));
+    const lengths = Object.values(curves).map(({ parts, values }) => [parts.length, values.length]);
     expect(lengths).toEqual([
       [52, 52],
       [52, 52],
@@ -216,14 +246,30 @@ describe('faithfulness', () => {
       [5, 5],
     ]);
     expect(forwardPasses).toBe(214);
-    for (const { parts, probabilities } of [curves.flipping, curves.flippingAtRandom, curves.deletion]) {
-      expectClose([parts[0]!, probabilities[0]!], [0, 1], { atol: 1e-9 });
+    for (const { parts, values } of [curves.flipping, curves.flippingAtRandom, curves.deletion]) {
+      expectClose([parts[0]!, values[0]!], [0, 1], { atol: 1e-9 });
     }
     expect([curves.flipping.parts.at(-1), curves.deletion.parts.at(-1)]).toEqual([255 / 1024, 1]);
-    expectClose([curves.deletion.probabilities.at(-1)!, curves.insertion.probabilities.at(-1)!], [0, 1], {
+    expectClose([curves.deletion.values.at(-1)!, curves.insertion.values.at(-1)!], [0, 1], {
       atol: 1e-9,
     });
   });
+});
+
+test('flipped pixels are drawn after a set of images where there is one', async () => {
+  const seen: number[][] = [];
+  const valuesOf = async ({ count, write }: Rows) => {
+    const target = new Float32Array(4);
+    write(count - 1, target);
+    seen.push([...target]);
+    return new Float64Array(count);
+  };
+  const column = { N: 1, C: 1, H: 4, W: 1, channelStep: 4, positionStep: 1 };
+  const statistics = { means: new Float32Array(4).fill(7), deviations: new Float32Array(4) };
+  const map = Float32Array.of(0, 0, 1, 0);
+  const image = Float32Array.of(1, 2, 3, 4);
+  await measureFaithfulness({ image, axes: column, map, seed: 0, statistics, valuesOf }, ['flipping']);
+  expect(seen).toEqual([[1, 2, 7, 4]]);
 });
 
 describe('where masks exist', () => {

@@ -115,7 +115,7 @@ describe('classifiers', () => {
       positive,
       { atol: 1e-12 },
     );
-    const second = await attribute(model, 'auto', { rows, background, scale: 'probability' }, { target: 1 });
+    const second = await attribute(model, 'auto', { rows, background, scale: 'probability', target: 1 });
     expectClose(
       second.values,
       probability.values.filter((_, i) => i % 2 === 1),
@@ -133,7 +133,7 @@ describe('classifiers', () => {
     );
     const [rows, background] = [gridRows(random, 1, D), gridRows(random, 1, D)];
     const margin = await attribute(model, 'tree', { rows, background });
-    const probability = await attribute(model, 'tree', { rows, background, scale: 'probability' }, { target: 1 });
+    const probability = await attribute(model, 'tree', { rows, background, scale: 'probability', target: 1 });
     const quotient =
       (probability.predictions[0]! - probability.expected[0]!) / (margin.predictions[0]! - margin.expected[0]!);
     expectClose(
@@ -164,7 +164,7 @@ describe('classifiers', () => {
     const named = (name: string) => () => openTabularModel(proto, [D], name);
     expect(named('label')).toThrowError(/outputs of the model are label, scores/);
     expect(named('bogus')).toThrowError(/received bogus/);
-    await expect(attribute(openTabularModel(proto, [D]), 'auto', question, { target: 3 })).rejects.toThrow(
+    await expect(attribute(openTabularModel(proto, [D]), 'auto', { ...question, target: 3 })).rejects.toThrow(
       /from 0 to 2 for --target/,
     );
   });
@@ -249,7 +249,7 @@ test.each(['tree', 'exact', 'kernel'] as const)('threads give what one gives: %s
     done += count;
   };
   try {
-    const shared = await attribute(model, method, { ...question, onRows }, { openCompute });
+    const shared = await attribute(model, method, { ...question, onRows }, openCompute);
     expect(compute).toBeDefined();
     expect(done).toBe(question.rows.length / D);
     for (const name of ['values', 'expected', 'predictions'] as const) expectClose(shared[name], alone[name], {}, name);

@@ -3,6 +3,7 @@ import { activationRules, functionRules, microsoftActivationRules } from './acti
 import { arithmeticRules } from './arithmetic.js';
 import { averagePoolingRules } from './average-pooling.js';
 import { convolutionRules } from './convolution.js';
+import { featureOperatorRules } from './feature-operators.js';
 import { gatherRules } from './gathers.js';
 import { maxPoolingRules } from './max-pooling.js';
 import { normalizationRules } from './normalization.js';
@@ -34,7 +35,10 @@ const rules: GradientRules = {
 };
 
 /** Of operators that are not ONNX's own, by domain. */
-const rulesOfOthers: Readonly<Record<string, GradientRules>> = { 'com.microsoft': microsoftActivationRules };
+const rulesOfOthers: Readonly<Record<string, GradientRules>> = {
+  'ai.onnx.ml': featureOperatorRules,
+  'com.microsoft': microsoftActivationRules,
+};
 
 /** The rule of a node's operator; undefined where there is none. */
 export function ruleOf({ opType, domain }: NodeProto): GradientRule | undefined {

@@ -1,0 +1,113 @@
+import {
+  type EvaluateExplanationsOptions,
+  type ExplainedImage,
+  type ExplanationEvaluation,
+  evaluateExplanations,
+} from '../fit/evaluate-explanations.js';
+import { bundleClassifier, type ExplainedClassifier } from '../fit/explained-classifier.js';
+import {
+  beatsRandom,
+  type FigureName,
+  type FigureSummary,
+  figureNames,
+  isHigherBetter,
+} from '../fit/explanation-figures.js';
+import { randomName } from '../fit/image-explanations.js';
+import type { Config } from '../shared/config.js';
+import { loadClassifiers } from '../workers/load-classifiers.js';
+
+/** What the command prints with --json under `explanations`. */
+export interface ExplanationsReport extends ExplanationEvaluation {
+  classifier: {
+    /** The bundle's own, or that of the configuration. */
+    of: 'bundle' | 'product';
+    /** Whether it hardly tells defects from good images, and the held-out AUROC that says so; null where nobody knows. */
+    weak: boolean | null;
+    auroc: number | null;
+  };
+  /** What is watched while pixels are changed. */
+  measured: string;
+}
+
+export interface Explanations {
+  report: ExplanationsReport;
+  shown: ExplainedImage[];
+}
+
+type Options = Omit<EvaluateExplanationsOptions, 'classifier' | 'methods' | 'maxImageBytes'>;
+
+/** Judges explanations of the classifier that inspections of the product explain. */
+export async function judgeExplanations(
+  methods: readonly string[],
+  config: Config,
+  options: Options,
+): Promise<Explanations> {
+  const { bundle } = options;
+  const { product, classifier: head } = bundle.bundle;
+  const own = config.products[product];
+  const classifier = own ? await ownClassifier(product, own) : await bundleClassifier(bundle.bundle, bundle.classifier);
+  const { maxImageBytes } = config.limits;
+  const { evaluation, shown } = await evaluateExplanations({ ...options, classifier, methods, maxImageBytes });
+  const report: ExplanationsReport = {
+    classifier: own ? { of: 'product', weak: null, auroc: null } : { of: 'bundle', weak: head.weak, auroc: head.auroc },
+    measured: `probability of a defect by the classifier of the ${own ? 'product' : 'bundle'}`,
+    ...evaluation,
+  };
+  return { report, shown };
+}
+
+async function ownClassifier(product: string, settings: Config['products'][string]): Promise<ExplainedClassifier> {
+  const classifiers = await loadClassifiers({ products: { [product]: settings } });
+  return classifiers.get(product)!;
+}
+
+/** How figures are called, and which way is better. */
+export const figureTitles: Record<FigureName, string> = {
+  energyInMask: 'energy in mask',
+  pointingGame: 'points at mask',
+  deletion: 'deletion',
+  insertion: 'insertion',
+  flipping: 'flipping',
+  road: 'ROAD',
+  severityRoad: 'ROAD of severity',
+};
+
+/** In two or three digits; a star stands by what does not surely beat a map drawn by lot. */
+export function figureText(figure: FigureName, summary: FigureSummary | null, method: string): string {
+  if (!summary) return '';
+  const value = figure === 'severityRoad' ? summary.mean.toFixed(1) : summary.mean.toFixed(3);
+  return method === randomName || beatsRandom(summary) ? value : `${value}*`;
+}
+
+/** What a reader has to know of the figures. */
+export function remarksOn(report: ExplanationsReport): string[] {
+  const { images, defective, withMask, measured, meanProbability, noiseImages, maskShare, classifier } = report;
+  return [
+    `${images} of ${defective} defective images, ${withMask} of them with a mask${maskShare === null ? '' : `, which marks ${(100 * maskShare).toFixed(1)} % of an image on average`}`,
+    `deletion, insertion, flipping and ROAD watch the ${measured}, on average ${meanProbability.toFixed(3)} before a pixel is changed; ROAD of severity watches the anomaly score`,
+    `flipped pixels are drawn after ${noiseImages} good training images; ${randomName} is a map drawn by lot, and * stands by what does not surely beat it (95 %)`,
+    ...(classifier.weak
+      ? [
+          `the classifier is weak (held-out AUROC ${classifier.auroc!.toFixed(2)}): it hardly tells defects from good parts, so that what explains it says little about defects`,
+        ]
+      : []),
+  ];
+}
+
+export function describeExplanations(report: ExplanationsReport): string[] {
+  const { methods } = report;
+  const shown = figureNames.filter((figure) => Object.values(methods).some((method) => method[figure]));
+  const width = Math.max(...Object.keys(methods).map((name) => name.length));
+  const cell = (figure: FigureName, text: string) => text.padStart(figureTitles[figure].length + 2);
+  const row = (name: string, text: (figure: FigureName) => string) =>
+    `  ${name.padEnd(width)}${shown.map((figure) => cell(figure, text(figure))).join('')}`;
+  return [
+    'explanations of defects:',
+    row('', (figure) => figureTitles[figure]),
+    row('better', (figure) => (isHigherBetter[figure] ? 'higher' : 'lower')),
+    ...Object.entries(methods).map(([name, summary]) =>
+      row(name, (figure) => figureText(figure, summary[figure], name)),
+    ),
+    ...remarksOn(report).map((remark) => `  ${remark}`),
+  ];
+}
