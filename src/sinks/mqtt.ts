@@ -6,8 +6,8 @@ import { inTime } from './in-time.js';
 import { bodyOf, outcomeOf, type SinkMessage } from './message.js';
 import { refused, type Sink, type SinkEnvironment, secretOf, unreachable } from './sink.js';
 
-/** Reasons of a PUBACK that speak of the event: not authorized, topic name invalid, packet too large, payload format invalid. */
-const refusals = [0x87, 0x90, 0x95, 0x99];
+/** Reasons of a PUBACK that speak of the event: not authorized, topic name invalid, payload format invalid. */
+const refusals = [0x87, 0x90, 0x99];
 
 /** Publishes over MQTT 5, or 3.1.1 where the broker speaks no other; an event is delivered when the broker has acknowledged it. */
 export function openMqtt(settings: MqttSettings, { logger }: SinkEnvironment): Sink {

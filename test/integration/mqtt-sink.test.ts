@@ -177,7 +177,7 @@ describe('a broker that takes the connection', () => {
 
   test.each([
     ['does not allow a topic', 0x87, 'SINK_REFUSED'],
-    ['finds an event too large', 0x95, 'SINK_REFUSED'],
+    ['finds a payload invalid', 0x99, 'SINK_REFUSED'],
     ['has a full quota', 0x97, 'SINK_UNREACHABLE'],
     ['fails', 0x80, 'SINK_UNREACHABLE'],
   ])('and %s', async (_, reason, code) => {
