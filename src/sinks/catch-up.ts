@@ -43,7 +43,7 @@ export function createCatchUp(settings: SinkSettings, context: CatchUpContext): 
       const current = gap;
       const count = await untilItWorks(() => closeGap(current, settings, context));
       if (count === undefined) return;
-      logger.warn({ ...describe(gap), events: count }, 'missed events were delivered from the results in the store');
+      logger.info({ ...describe(gap), events: count }, 'missed events were told from the results in the store');
     }
   }
 
@@ -63,10 +63,7 @@ export function createCatchUp(settings: SinkSettings, context: CatchUpContext): 
       start();
     },
     async add(gap) {
-      logger.error(
-        describe(gap),
-        'events were lost before this sink had read them; the results in the store make up for them',
-      );
+      logger.warn(describe(gap), 'this sink may have missed events: they will be told from the results in the store');
       const other = waiting.find(({ stream }) => stream === gap.stream);
       const whole = other ? union(gap, other) : gap;
       await untilItWorks(() => putGap(store, name, whole));

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { QueueConfig } from '../shared/config.js';
-import { type EventStream, streamKey } from '../shared/queues.js';
+import { streamKey } from '../shared/queues.js';
 import type { SinkSettings } from '../shared/sink-settings.js';
 import { getJson, type ObjectStore, putJson } from '../shared/store/object-store.js';
 import type { Gap } from './gaps.js';
@@ -41,22 +41,30 @@ export async function prepareGroups(
     const key = streamKey(queue, stream);
     const known = position[stream];
     if (await groupState(redis, key, groupOf(name))) {
-      position[stream] ??= `${Date.now()}-0`; // its process died right after it had made the group
+      position[stream] ??= await nowOn(redis); // its process died right after it had made the group
     } else if (known === undefined) {
       await createGroup(redis, key, groupOf(name), from === 'all' ? '0' : '$');
-      position[stream] = from === 'all' ? noId : `${Date.now()}-0`;
+      position[stream] = from === 'all' ? noId : await nowOn(redis);
     } else {
-      await addGap({ stream, fromMs: timeOf(known), untilMs: await startOf(redis, key) });
+      const start = await startOf(redis, key);
+      await addGap({ stream, fromMs: timeOf(known), untilMs: timeOf(start) });
       await createGroup(redis, key, groupOf(name), '0');
+      position[stream] = start; // for what came before, the gap stands in the store
     }
   }
   await putJson(store, keyOf(name), position);
 }
 
-/** When the first event that a stream holds was published, now where it holds none: what is told from now on will be in it. */
-async function startOf(redis: Redis, key: string): Promise<number> {
+/** The first event that a stream holds; now where it holds none: what is told from now on will be in it. */
+async function startOf(redis: Redis, key: string): Promise<string> {
   const [first] = await redis.xrange(key, '-', '+', 'COUNT', 1);
-  return first ? timeOf(first[0]) : Date.now();
+  return first?.[0] ?? (await nowOn(redis));
+}
+
+/** An id on the clock of Redis, which makes all ids. */
+async function nowOn(redis: Redis): Promise<string> {
+  const [seconds, microseconds] = await redis.time();
+  return `${Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000)}-0`;
 }
 
 /** Moves the position to what the consumer groups have acknowledged by now; it never goes back. */
@@ -67,7 +75,7 @@ export async function advancePosition(
   const known = await readPosition(store, name);
   const position = { ...known };
   for (const stream of events) {
-    const reached = await acknowledgedUpTo(redis, streamKey(queue, stream as EventStream), groupOf(name));
+    const reached = await acknowledgedUpTo(redis, streamKey(queue, stream), groupOf(name));
     if (reached !== undefined && isBefore(known[stream] ?? noId, reached)) position[stream] = reached;
   }
   if (events.some((stream) => position[stream] !== known[stream])) await putJson(store, keyOf(name), position);

@@ -97,6 +97,7 @@ async function run(parts: Parts): Promise<void> {
       while (!signal.aborted) {
         const { entries, trimmed } = await inbox.next();
         for (const { stream, from, until } of trimmed) {
+          logger.error({ stream, from, until }, 'the stream dropped events before this sink had read them');
           await catchUp.add({ stream: parts.streams.get(stream)!, fromMs: timeOf(from), untilMs: timeOf(until) });
         }
         for (const entry of entries) await take(entry, parts);
