@@ -28,8 +28,8 @@ export const up = defineCommand(
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
       const tables = await loadTables(connection.config);
+      const beside = await startServices(Object.keys(services), connection); // before the pools, which a failure would leave
       const pools = startPools(stageNames, { ...connection, classifiers, tables });
-      const beside = await startServices(Object.keys(services), connection);
       const queues = shownAddress(connection.queues.url);
       answer(options, { store: store.url, queues }, []);
       remark(`ready: ${store.url}, queues at ${queues}`);

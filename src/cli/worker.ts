@@ -17,13 +17,13 @@ export const worker = defineCommand(
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
       const tables = await loadTables(connection.config);
-      const pools = startPools(
-        stageNames.filter((stage) => names.includes(stage)),
-        { ...connection, classifiers, tables },
-      );
       const beside = await startServices(
         names.filter((name) => name in services),
         connection,
+      );
+      const pools = startPools(
+        stageNames.filter((stage) => names.includes(stage)),
+        { ...connection, classifiers, tables },
       );
       answer(options, { stages: names }, []);
       remark(`working on ${names.join(', ')}`);

@@ -7,6 +7,7 @@ import { policySchema, regionSchema } from './contracts.js';
 import { messageOf, PatchlineError } from './errors.js';
 import { regionMask } from './kernels/region-mask.js';
 import { namePattern } from './keys.js';
+import { sinksSchema } from './sink-settings.js';
 
 const unitBytes: Record<string, number> = { B: 1, KB: 1e3, MB: 1e6, GB: 1e9 };
 
@@ -137,6 +138,8 @@ export const configSchema = z.strictObject({
       keepCompleted: count(1).default(10_000),
     })
     .prefault({}),
+  /** To whom verdicts and results are told. */
+  sinks: sinksSchema,
 });
 export type Config = z.infer<typeof configSchema>;
 export type QueueConfig = Config['queue'];
@@ -155,7 +158,7 @@ const variableOf = (path: string[]): string =>
 function variables(values: Values = configSchema.parse({}), path: string[] = []): Map<string, string[]> {
   return new Map(
     Object.entries(values)
-      .filter(([key]) => key !== 'cameras')
+      .filter(([key]) => key !== 'cameras' && key !== 'sinks')
       .flatMap(([key, value]): [string, string[]][] =>
         isValues(value) ? [...variables(value, [...path, key])] : [[variableOf([...path, key]), [...path, key]]],
       ),

@@ -14,6 +14,7 @@ const onPath = (name: string) => (process.env.PATH ?? '').split(delimiter).map((
 const services = {
   versitygw: { variable: 'TEST_VERSITYGW', places: () => [join(cache, 'versitygw')] },
   'redis-server': { variable: 'TEST_REDIS_SERVER', places: () => onPath('redis-server') },
+  mosquitto: { variable: 'TEST_MOSQUITTO', places: () => [...onPath('mosquitto'), '/usr/sbin/mosquitto'] },
 };
 export type Service = keyof typeof services;
 

@@ -46,6 +46,7 @@ test('without a file and variables everything has its default', async () => {
       backoffMs: 1_000,
       keepCompleted: 10_000,
     },
+    sinks: [],
   });
   expect(await loadConfig(await file(''), {})).toEqual(await loadConfig(undefined, {}));
 });
@@ -85,6 +86,7 @@ describe('where it comes from', () => {
     expect(await loadConfig(path, environment)).toEqual({
       cameras: { 'line-1': { product: 'kol' } },
       products: {},
+      sinks: [],
       explain: 'all',
       pictures: 'all',
       threads: 7,

@@ -1,0 +1,148 @@
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Redis } from 'ioredis';
+import { messageOf as reasonOf } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import { type EventStream, type Queues, streamKey } from '../shared/queues.js';
+import { connectRedis } from '../shared/redis.js';
+import type { SinkSettings } from '../shared/sink-settings.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
+import { type CatchUp, createCatchUp } from './catch-up.js';
+import { createDeliveries, type Deliveries } from './deliveries.js';
+import { putFailed } from './failed-events.js';
+import { type Inbox, openInbox, type Pace, usualPace } from './inbox.js';
+import { parseMessage, passes } from './message.js';
+import { advancePosition, prepareGroups } from './position.js';
+import type { Sink } from './sink.js';
+import { groupOf, troubleKey } from './sink-keys.js';
+import { type StreamEntry, timeOf } from './stream-group.js';
+
+export interface SinkContext {
+  store: ObjectStore;
+  queues: Queues;
+  logger: Logger;
+}
+
+/** The parts of a running sink. */
+interface Parts {
+  settings: SinkSettings;
+  store: ObjectStore;
+  queues: Queues;
+  logger: Logger;
+  redis: Redis;
+  /** By key in Redis. */
+  streams: Map<string, EventStream>;
+  inbox: Inbox;
+  deliveries: Deliveries;
+  catchUp: CatchUp;
+  signal: AbortSignal;
+}
+
+/**
+ * Delivers the events of the streams to one sink, each at least once, until it is closed. An entry is acknowledged when its event
+ * is delivered, on the failed list, or none that the sink asks for. Processes that run the same sink share the entries.
+ */
+export function runSink(
+  settings: SinkSettings,
+  sink: Sink,
+  { store, queues, logger: parent }: SinkContext,
+  pace: Pace = usualPace,
+): { close(): Promise<void> } {
+  const { name, backoffMs } = settings;
+  const logger = parent.child({ sink: name });
+  const ending = new AbortController();
+  const { signal } = ending;
+  const reader = connectRedis(queues.url, { logger });
+  const redis = connectRedis(queues.url, { logger });
+  const streams = new Map(settings.events.map((stream) => [streamKey(queues.config, stream), stream]));
+  const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+  const inbox = openInbox({ redis, reader, streams: [...streams.keys()], group: groupOf(name), consumer, pace });
+  const deliveries = createDeliveries(sink, {
+    backoffMs,
+    putFailed: (message, reason) => putFailed(store, name, message, reason),
+    logger,
+    signal,
+  });
+  const catchUp = createCatchUp(settings, { store, deliveries, logger, signal });
+  const parts: Parts = { settings, store, queues, logger, redis, streams, inbox, deliveries, catchUp, signal };
+  const running = run(parts);
+  const beating = beat(parts, pace.beatMs);
+
+  async function finish(): Promise<void> {
+    await Promise.all([running, beating, deliveries.ended(), catchUp.ended()]);
+    await inbox.release();
+    await advancePosition(settings, { store, redis, queue: queues.config });
+  }
+
+  return {
+    async close() {
+      ending.abort();
+      reader.disconnect();
+      if (redis.status !== 'ready') redis.disconnect(); // what waits for a Redis that is away would wait for ever
+      await finish().catch((error) => logger.warn({ reason: reasonOf(error) }, 'not everything could be handed on'));
+      redis.disconnect();
+      await sink.close();
+    },
+  };
+}
+
+/** Follows the streams; whatever goes wrong, such as a Redis that came back empty, it starts again from its position. */
+async function run(parts: Parts): Promise<void> {
+  const { settings, store, queues, logger, redis, inbox, catchUp, signal } = parts;
+  await catchUp.resume().catch(() => undefined); // it tries until the sink is closed
+  while (!signal.aborted) {
+    try {
+      await prepareGroups(settings, { store, redis, queue: queues.config }, catchUp.add);
+      while (!signal.aborted) {
+        const { entries, trimmed } = await inbox.next();
+        for (const { stream, from, until } of trimmed) {
+          logger.error({ stream, from, until }, 'the stream dropped events before this sink had read them');
+          await catchUp.add({ stream: parts.streams.get(stream)!, fromMs: timeOf(from), untilMs: timeOf(until) });
+        }
+        for (const entry of entries) await take(entry, parts);
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      logger.warn({ reason: reasonOf(error) }, 'cannot follow the streams; trying again');
+      await sleep(settings.backoffMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
+
+/** Starts the delivery of an entry's event as soon as there is room. */
+async function take(entry: StreamEntry, { settings, streams, inbox, deliveries, logger }: Parts): Promise<void> {
+  const logFailure = (error: unknown) => logger.warn({ reason: reasonOf(error) }, 'cannot acknowledge an event');
+  let message: ReturnType<typeof parseMessage>;
+  try {
+    message = parseMessage(streams.get(entry.stream)!, entry.event ?? '');
+  } catch (error) {
+    logger.error({ ...entry, reason: reasonOf(error) }, 'an entry of the stream is no event: left out');
+    return inbox.acknowledge(entry);
+  }
+  if (!passes(settings.filter, message.event)) return inbox.acknowledge(entry);
+  await deliveries.room();
+  void deliveries
+    .start(message)
+    .then((settled) => (settled ? inbox.acknowledge(entry) : undefined))
+    .catch(logFailure);
+}
+
+/** Signs of life, beside the deliveries: also while none of them ends. */
+async function beat(parts: Parts, beatMs: number): Promise<void> {
+  const { settings, store, queues, redis, inbox, deliveries, logger, signal } = parts;
+  const key = troubleKey(queues.config, settings.name);
+  while (!signal.aborted) {
+    await sleep(beatMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await inbox.touch();
+      await advancePosition(settings, { store, redis, queue: queues.config });
+      const trouble = deliveries.trouble();
+      if (trouble) await redis.set(key, JSON.stringify(trouble), 'PX', 3 * beatMs);
+      else await redis.del(key);
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ reason: reasonOf(error) }, 'a sign of life failed');
+    }
+  }
+}
