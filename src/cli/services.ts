@@ -9,13 +9,23 @@ export interface Service {
  * What `up` runs beside the workers of all stages, and `worker NAME` alone; undefined where the configuration asks for none
  * of it. Loaded when it is started.
  */
-export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {};
+export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {
+  async serve(connection) {
+    const { port, ...address } = connection.config.serve;
+    if (port === null) return undefined;
+    const { startHttpServer } = await import('../producer/http/server.js');
+    return await startHttpServer(connection, { ...address, port });
+  },
+};
 
+/** Starts all of them, or none. */
 export async function startServices(names: string[], connection: Connection): Promise<Service> {
-  const started = await Promise.all(names.map((name) => services[name]!(connection)));
-  return {
-    async close() {
-      await Promise.all(started.map((service) => service?.close()));
-    },
+  const starts = await Promise.allSettled(names.map((name) => services[name]!(connection)));
+  const close = async () => {
+    await Promise.all(starts.map((start) => (start.status === 'fulfilled' ? start.value?.close() : undefined)));
   };
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (!failed) return { close };
+  await close();
+  throw failed.reason;
 }

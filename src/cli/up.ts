@@ -26,8 +26,8 @@ export const up = defineCommand(
   try {
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
+      const beside = await startServices(Object.keys(services), connection); // before the pools, which a failure would leave
       const pools = startPools(stageNames, { ...connection, classifiers });
-      const beside = await startServices(Object.keys(services), connection);
       const queues = shownAddress(connection.queues.url);
       answer(options, { store: store.url, queues }, []);
       remark(`ready: ${store.url}, queues at ${queues}`);

@@ -15,13 +15,13 @@ export const worker = defineCommand(
   .action(async (names: string[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
-      const pools = startPools(
-        stageNames.filter((stage) => names.includes(stage)),
-        { ...connection, classifiers },
-      );
       const beside = await startServices(
         names.filter((name) => name in services),
         connection,
+      );
+      const pools = startPools(
+        stageNames.filter((stage) => names.includes(stage)),
+        { ...connection, classifiers },
       );
       answer(options, { stages: names }, []);
       remark(`working on ${names.join(', ')}`);
