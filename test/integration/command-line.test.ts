@@ -44,11 +44,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile serve status up worker'.split(
         ' ',
       ),
     );
-    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /backfill|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -57,7 +57,7 @@ const net = '--model test/golden/nets/relu-gap.onnx --input test/golden/input-gr
 
 const usage: [args: string, says: string | RegExp][] = [
   ['bogus', "unknown command 'bogus'"],
-  ['serve', "unknown command 'serve'"],
+  ['serve --port 65536', 'Expected a port up to 65535'],
   ['watch DIR --camera line-1', "unknown command 'watch'"],
   ['bundles', ''],
   ['bundles show', "missing required argument 'product'"],
@@ -162,7 +162,7 @@ const usage: [args: string, says: string | RegExp][] = [
 describe('wrong usage exits 2', () => {
   const argsOf = (line: string) => [
     ...line.split(' '),
-    ...(/--store|^(bogus|serve|watch|bundles)/.test(line) ? [] : ['--store', root]),
+    ...(/--store|^(bogus|watch|bundles)/.test(line) ? [] : ['--store', root]),
   ];
 
   test.each(usage)('%s', async (line, says) => {

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { drawPictures, type PictureName, pictureNames } from '../../explain/pictures.js';
+import { drawPictures, type PictureName, type Pictures, pictureNames } from '../../explain/pictures.js';
+import type { ScoredResult } from '../../shared/contracts.js';
 import { codeOf, PatchlineError } from '../../shared/errors.js';
 import { type ArtefactName, artefactNames } from '../../shared/http-api.js';
 import { recogniseFormat } from '../../shared/image-format.js';
@@ -30,6 +31,7 @@ const responses = (...types: string[]) => ({
 });
 
 export const artefactRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { producer: { store } }) => {
+  const draw = rememberLast((result: ScoredResult) => drawPictures(result, readerOf(store, result)));
   const artefactSchema = {
     operationId: 'getArtefact',
     summary: 'A map or a picture of an inspection',
@@ -40,7 +42,7 @@ export const artefactRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { 
   app.get('/v1/inspections/:id/artefacts/:name', { schema: artefactSchema }, async (request, reply) => {
     const { id, name } = request.params;
     assertInspectionId(id);
-    const bytes = isArtefact(name) ? await findArtefact(store, id, name) : undefined;
+    const bytes = isArtefact(name) ? await findArtefact({ store, draw }, id, name) : undefined;
     if (!bytes) throw new PatchlineError('OBJECT_NOT_FOUND', `Expected an artefact of ${id} but received ${name}`);
     return sendBytes(request, reply, bytes, contentTypes[name.split('.').at(-1)!]!);
   });
@@ -65,8 +67,31 @@ export const artefactRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { 
 const isArtefact = (name: string): name is ArtefactName => artefactNames.some((each) => each === name);
 const isPicture = (name: ArtefactName): name is PictureName => pictureNames.some((each) => each === name);
 
+type Draw = (result: ScoredResult) => Promise<Pictures>;
+
+/** Inspections whose drawn pictures are kept: all are drawn at once, and who looks at one soon asks for the others. */
+const kept = 8;
+
+function rememberLast(draw: Draw): Draw {
+  const drawn = new Map<string, Promise<Pictures>>();
+  return (result) => {
+    const key = `${result.inspectionId} ${result.finishedAt}`;
+    const known = drawn.get(key);
+    if (known) return known;
+    const pictures = draw(result);
+    drawn.set(key, pictures);
+    pictures.catch(() => drawn.delete(key));
+    if (drawn.size > kept) drawn.delete(drawn.keys().next().value!);
+    return pictures;
+  };
+}
+
 /** What is stored, else drawn; undefined where the inspection has no such thing. */
-async function findArtefact(store: ObjectStore, id: string, name: ArtefactName): Promise<Uint8Array | undefined> {
+async function findArtefact(
+  { store, draw }: { store: ObjectStore; draw: Draw },
+  id: string,
+  name: ArtefactName,
+): Promise<Uint8Array | undefined> {
   try {
     return await store.get(`${inspectionFolder(id)}/${name}`);
   } catch (error) {
@@ -75,5 +100,5 @@ async function findArtefact(store: ObjectStore, id: string, name: ArtefactName):
   const result = await readResult(store, id);
   if (!result) throw inspectionNotFound(id, 'a result');
   if (result.status === 'failed' || !isPicture(name)) return undefined;
-  return (await drawPictures(result, readerOf(store, result)))[name];
+  return (await draw(result))[name];
 }

@@ -14,6 +14,8 @@ export interface StreamEntry {
 
 /** Tells whoever listens in this process what is appended to the event streams, over one connection for all. */
 export interface EventFeed {
+  /** The id of the newest entry that has been told. */
+  lastId(stream: EventStream): string;
   /** @returns what ends it */
   subscribe(stream: EventStream, listener: (entry: StreamEntry) => void): () => void;
   close(): Promise<void>;
@@ -54,6 +56,7 @@ export async function openEventFeed(queues: Queues, logger: Logger): Promise<Eve
   }
   const reading = readUntilClosed();
   return {
+    lastId: (stream) => from[streams.indexOf(stream)]!,
     subscribe(stream, listener) {
       listeners[stream].add(listener);
       return () => void listeners[stream].delete(listener);

@@ -77,9 +77,9 @@ async function* eventText(
   });
   ending.addEventListener('abort', onEnding);
   try {
-    yield 'retry: 1000\n\n';
-    let last = lastEventId;
-    if (last !== undefined) {
+    let last = lastEventId ?? feed.lastId(query.stream);
+    yield `retry: 1000\nid: ${last}\n\n`; // no event, but where a client resumes that has not seen one
+    if (lastEventId !== undefined) {
       for await (const entry of pastEntries(queues, query.stream, last, logger)) {
         last = entry.id;
         if (isWanted(entry, query)) yield textOf(entry);
@@ -87,7 +87,7 @@ async function* eventText(
     }
     for (;;) {
       for (const entry of pending.splice(0)) {
-        if (isWanted(entry, query) && (last === undefined || isAfter(entry.id, last))) yield textOf(entry);
+        if (isWanted(entry, query) && isAfter(entry.id, last)) yield textOf(entry);
       }
       if (ending.aborted) return;
       if (pending.length > 0) continue;

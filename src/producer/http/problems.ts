@@ -41,12 +41,18 @@ function judge(error: FastifyError | Error): [status: number, body: Problem] {
     const faults = error.validation.map(({ instancePath, message }) => `${nameOf(instancePath)}${message}`);
     return [400, problem('REQUEST_INVALID', faults.join('; '))];
   }
+  const code = 'code' in error ? error.code : '';
+  if (code === 'ECONNRESET') return [400, problem('REQUEST_INVALID', 'Expected a whole body but the connection broke')];
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return [415, problem('REQUEST_INVALID', expectedTypes)];
   const status = 'statusCode' in error ? (error.statusCode ?? 500) : 500;
   if (status < 500) return [status, problem('REQUEST_INVALID', error.message)];
   return [500, problem('REQUEST_FAILED', `${errorCodes.REQUEST_FAILED}; the log of the server says more`)];
 }
 
-const nameOf = (path: string): string => (path === '' ? '' : `${path.slice(1)}: `);
+const nameOf = (path: string): string => (path.length <= 1 ? '' : `${path.slice(1)}: `);
+
+const expectedTypes =
+  'Expected a body of the type image/*, application/octet-stream or multipart/form-data, or another where the document says so';
 
 const meanings = {
   400: 'The request has a wrong parameter, or a body that cannot be an image',

@@ -11,7 +11,10 @@ import type { NewOriginal } from '../originals.js';
 
 /** What comes with an image: in the query, as a header (`patchline-` and the name with dashes) or as a field of the form. */
 export const imageParameters = {
-  camera: z.string().regex(namePattern).describe('The camera that took the image'),
+  camera: z
+    .string()
+    .regex(namePattern, 'Expected a name of lower-case letters, digits, - and _')
+    .describe('The camera that took the image'),
   capturedAt: z
     .string()
     .describe('When it was taken, ISO 8601 with an offset; else the time in its EXIF data, else the time of receipt'),
@@ -107,10 +110,12 @@ interface Form {
 
 async function readForm(request: FastifyRequest, maxImageBytes: number): Promise<Form> {
   const form: Form = { bytes: undefined, fields: {} };
-  const limits = { fileSize: maxImageBytes, files: 1, fields: names.length, fieldSize: 10_000 };
+  const limits = { fileSize: maxImageBytes, files: 2, fields: names.length, fieldSize: 10_000 };
   for await (const part of request.parts({ limits })) {
-    if (part.type === 'file') form.bytes = await readFilePart(part, maxImageBytes);
-    else {
+    if (part.type === 'file') {
+      if (form.bytes !== undefined) throw invalid('Expected one image but received two files');
+      form.bytes = await readFilePart(part, maxImageBytes);
+    } else {
       const { fieldname, value } = part;
       if (!names.some((name) => name === fieldname)) {
         throw invalid(`Expected the fields image, ${names.join(', ')} but received ${fieldname}`);

@@ -82,7 +82,11 @@ async function listen(app: FastifyInstance, port: number, host: string): Promise
 
 async function createApp(context: HttpContext, token: string | null): Promise<FastifyInstance> {
   const loggerInstance: FastifyBaseLogger = context.logger;
-  const app = fastify({ loggerInstance, return503OnClosing: false });
+  const app = fastify({
+    loggerInstance,
+    return503OnClosing: false, // `endWithRequests` answers
+    pluginTimeout: 0, // it would hold for closing too
+  });
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(() => (data) => JSON.stringify(data)); // the schemas of answers are for the document alone
   app.setErrorHandler(answerError);
@@ -117,13 +121,14 @@ async function createApp(context: HttpContext, token: string | null): Promise<Fa
 function endWithRequests(app: FastifyInstance, ending: AbortSignal): void {
   const underWay = new Set<FastifyRequest>();
   let onEmpty = () => {};
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     if (ending.aborted) throw new PatchlineError('SERVER_ENDING', 'The server is ending', { retryable: true });
     underWay.add(request);
-  });
-  app.addHook('onResponse', async (request) => {
-    underWay.delete(request);
-    if (underWay.size === 0) onEmpty();
+    // not onResponse, which does not come where a request broke off
+    reply.raw.once('close', () => {
+      underWay.delete(request);
+      if (underWay.size === 0) onEmpty();
+    });
   });
   app.addHook('preClose', async () => {
     if (underWay.size === 0) return;
