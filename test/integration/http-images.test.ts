@@ -57,7 +57,6 @@ describe('an image is taken in', () => {
     form.set('capturedAt', capturedAt);
     const byForm = await fetch(`${line.url}/v1/images?camera=line-2`, { method: 'POST', body: form });
     expect([byForm.status, await byForm.json()]).toEqual([202, raw.body]);
-
   });
 
   test('with its time and process data, which its result repeats', async () => {

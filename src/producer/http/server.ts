@@ -85,6 +85,7 @@ async function createApp(context: HttpContext, token: string | null): Promise<Fa
   const app = fastify({
     loggerInstance,
     return503OnClosing: false, // `endWithRequests` answers
+    forceCloseConnections: true, // after that: clients hold connections open that they have not used yet
     pluginTimeout: 0, // it would hold for closing too
   });
   app.setValidatorCompiler(validatorCompiler);
@@ -132,13 +133,10 @@ function endWithRequests(app: FastifyInstance, ending: AbortSignal): void {
   });
   app.addHook('preClose', async () => {
     if (underWay.size === 0) return;
-    let timer: NodeJS.Timeout | undefined;
     await new Promise<void>((resolve) => {
       onEmpty = resolve;
-      timer = setTimeout(resolve, endingLimitMs);
+      setTimeout(resolve, endingLimitMs).unref();
     });
-    clearTimeout(timer);
-    if (underWay.size > 0) app.server.closeAllConnections();
   });
 }
 
