@@ -7,8 +7,8 @@ import { type InspectionResult, resultSchema } from '../shared/contracts.js';
 import { readSize } from '../shared/image.js';
 import { inspectionFolder } from '../shared/keys.js';
 import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
+import { readerOf } from '../shared/read-image.js';
 import { listAll, type ObjectStore } from '../shared/store/object-store.js';
-import { readerOf } from '../workers/store-pictures.js';
 import { type Card, contactSheet } from './contact-sheet.js';
 
 /** A directory that people open holds DIR/<inspection>/ for each inspection and DIR/index.html, the contact sheet. */

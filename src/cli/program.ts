@@ -12,6 +12,7 @@ const commands = {
   'fit-table': async () => (await import('./fit-table.js')).fitTable,
   up: async () => (await import('./up.js')).up,
   worker: async () => (await import('./worker.js')).worker,
+  serve: async () => (await import('./serve.js')).serve,
   ingest: async () => (await import('./ingest.js')).ingest,
   bundles: async () => (await import('./bundles.js')).bundles,
   failed: async () => (await import('./failed.js')).failed,

@@ -8,8 +8,8 @@ export const describeReconcile = (report: ReconcileReport): string =>
   `${report.failed} written down as failed, ${report.busy} held by a worker, ${report.collected} only collected, ` +
   `${report.unassigned} without product or bundle`;
 
-export const describeClean = ({ work, images, results }: CleanReport): string =>
-  `deleted: ${work} work objects, ${images} images, ${results} objects of results`;
+export const describeClean = ({ work, images, results, captures }: CleanReport): string =>
+  `deleted: ${work} work objects, ${images} images, ${results} objects of results, ${captures} ids of captures`;
 
 export const reconcile = defineCommand(
   'reconcile',

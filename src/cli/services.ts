@@ -11,18 +11,22 @@ export interface Service {
  */
 export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {
   sinks: async (connection) => (await import('../sinks/start-sinks.js')).startSinks(connection.config, connection),
+  async serve(connection) {
+    const { port, ...address } = connection.config.serve;
+    if (port === null) return undefined;
+    const { startHttpServer } = await import('../producer/http/server.js');
+    return await startHttpServer(connection, { ...address, port });
+  },
 };
 
-/** Where one of them cannot start, those that did are closed: nothing is left to keep the process alive. */
+/** Starts all of them, or none: what is left of a failure would keep the process alive. */
 export async function startServices(names: string[], connection: Connection): Promise<Service> {
-  const started = await Promise.allSettled(names.map((name) => services[name]!(connection)));
-  const service = {
-    async close() {
-      await Promise.all(started.map((each) => (each.status === 'fulfilled' ? each.value?.close() : undefined)));
-    },
+  const starts = await Promise.allSettled(names.map((name) => services[name]!(connection)));
+  const close = async () => {
+    await Promise.all(starts.map((start) => (start.status === 'fulfilled' ? start.value?.close() : undefined)));
   };
-  const failure = started.find((each) => each.status === 'rejected');
-  if (!failure) return service;
-  await service.close();
-  throw failure.reason;
+  const failed = starts.find((start) => start.status === 'rejected');
+  if (!failed) return { close };
+  await close();
+  throw failed.reason;
 }

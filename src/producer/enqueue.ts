@@ -12,6 +12,8 @@ import { addScore, restart, runAgain } from './restart.js';
 
 /** How long a camera's product and a product's active bundle version are taken as known. */
 const knownForMs = 2_000;
+/** Names that are remembered: those of cameras come from outside. */
+const maxKnown = 1_000;
 
 /** What every way in shares. */
 export interface Producer {
@@ -41,6 +43,7 @@ function remembered(ask: (name: string) => Promise<string>): (name: string) => P
     const entry = known.get(name);
     if (entry && Date.now() - entry.askedAt < knownForMs) return entry.answer;
     const answer = ask(name);
+    if (known.size >= maxKnown) known.clear();
     known.set(name, { answer, askedAt: Date.now() });
     return answer;
   };

@@ -10,6 +10,8 @@ export interface NewOriginal {
   fileName: string;
   capturedAt: string;
   process?: ProcessData;
+  /** Where it belongs, if that is known already. */
+  imageKey?: string;
 }
 
 /**
@@ -25,8 +27,8 @@ export async function storeOriginal(
   collected: boolean,
 ): Promise<CameraImage> {
   const { bytes, fileName, ...given } = original;
-  const imageKey = imageKeyOf(given.camera, given.capturedAt, bytes, fileName);
-  const image = { imageKey, ...given };
+  const image = { ...given, imageKey: given.imageKey ?? imageKeyOf(given.camera, given.capturedAt, bytes, fileName) };
+  const { imageKey } = image;
   if (await store.putIfAbsent(imageKey, bytes, { metadata: markOf(image, collected) })) return image;
   const known = readMark(await store.head(imageKey), imageKey, given.camera);
   const completed = { process: given.process, ...known.image };

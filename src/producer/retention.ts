@@ -8,6 +8,8 @@ export interface CleanReport {
   work: number;
   images: number;
   results: number;
+  /** What cameras' ids of shots stand for: they go with results. */
+  captures: number;
 }
 
 /**
@@ -36,5 +38,6 @@ export async function cleanStore(
     work: await deleteOlder('work/', work),
     images: await deleteOlder('images/', images),
     results: await deleteOlder('inspections/', results),
+    captures: await deleteOlder('captures/', results),
   };
 }

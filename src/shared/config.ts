@@ -31,10 +31,10 @@ const days = z.string().transform((text, context) => {
 });
 
 /** A whole number of at least `least`; environment variables bring it as text. */
-const count = (least: number) =>
+const count = (least: number, most = Number.MAX_SAFE_INTEGER) =>
   z.preprocess(
     (value) => (typeof value === 'string' && /^\d+$/.test(value) ? Number(value) : value),
-    z.number().int().min(least),
+    z.number().int().min(least).max(most),
   );
 
 const name = z.string().regex(namePattern, `Expected a name that matches ${namePattern.source}`);
@@ -121,6 +121,20 @@ export const configSchema = z.strictObject({
     .refine(({ images, results }) => (results ?? Number.POSITIVE_INFINITY) >= (images ?? Number.POSITIVE_INFINITY), {
       message: 'Expected results to be kept at least as long as images: an image without a result is inspected again',
     }),
+  serve: z
+    .strictObject({
+      /** Where `up` serves the HTTP API; it does not without one. 0: any free port. */
+      port: count(0, 65_535).nullable().default(null),
+      /** Beyond this machine (0.0.0.0) only with a token. */
+      host: z.string().min(1).default('127.0.0.1'),
+      /** What clients must send as `Authorization: Bearer …`. */
+      token: z
+        .string()
+        .regex(/^[\x21-\x7e]+$/, 'Expected visible ASCII characters')
+        .nullable()
+        .default(null),
+    })
+    .prefault({}),
   queue: z
     .strictObject({
       /** What all keys in Redis begin with. */

@@ -65,8 +65,8 @@ export const scoredSchema = z.strictObject({
 export type Scored = z.infer<typeof scoredSchema>;
 
 /** What the finalizing job is given. */
-const scoredInspection = inspectionSchema.extend({ scored: scoredSchema });
-export type ScoredInspection = z.infer<typeof scoredInspection>;
+export const scoredInspectionSchema = inspectionSchema.extend({ scored: scoredSchema });
+export type ScoredInspection = z.infer<typeof scoredInspectionSchema>;
 
 /** What an explaining job is given: the rest is in the work object. */
 export const explainingSchema = inspectionSchema.extend(
@@ -213,7 +213,7 @@ export const stages = {
       attribution: processAttributionSchema.optional(),
     }),
   },
-  finalize: { data: scoredInspection, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
+  finalize: { data: scoredInspectionSchema, result: z.strictObject({ status: z.enum(['done', 'incomplete']) }) },
 } as const;
 export type Stage = keyof typeof stages;
 /** In the order of the work. */

@@ -13,3 +13,9 @@ export async function readImage(store: ObjectStore, imageKey: string): Promise<U
     });
   }
 }
+
+/** Reads what a result in a store names; its original may lie elsewhere. */
+export const readerOf =
+  (store: ObjectStore, { imageKey }: { imageKey: string }) =>
+  (key: string): Promise<Uint8Array> =>
+    key === imageKey ? readImage(store, key) : store.get(key);

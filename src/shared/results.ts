@@ -45,15 +45,23 @@ export function identityOf(inspection: Inspection | InspectionResult) {
   return { ...identity, ...(region && { region }), ...(process && { process }) };
 }
 
-type EventBody = Partial<Pick<InspectionEvent, 'status' | 'error'>> & { scored?: Scored };
+type EventBody = Partial<Pick<InspectionEvent, 'status' | 'error'>> & {
+  scored?: Pick<Scored, 'verdict' | 'anomalyScore' | 'threshold' | 'severity'>;
+};
 
 /** The event of an inspection: a verdict (without status), a result or a failure. */
-export function eventOf(inspection: Inspection, { status = null, scored, error = null }: EventBody): InspectionEvent {
+export function eventOf(
+  inspection: Inspection | InspectionResult,
+  { status = null, scored, error = null }: EventBody,
+): InspectionEvent {
   const { inspectionId, imageKey, camera, product, bundle, capturedAt } = inspection;
   const { verdict = null, anomalyScore = null, threshold = null, severity = null } = scored ?? {};
   const identity = { inspectionId, imageKey, camera, product, bundle, capturedAt };
   return { ...identity, status, verdict, anomalyScore, threshold, severity, error };
 }
+
+export const eventOfResult = (result: InspectionResult): InspectionEvent =>
+  eventOf(result, result.status === 'failed' ? result : { status: result.status, scored: result });
 
 /** What a job's failure message, "CODE: text", says. A message without a code came from the queue itself. */
 export function parseFailure(message: string): { code: string; message: string } {

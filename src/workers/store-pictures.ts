@@ -1,19 +1,13 @@
-import { type Pictures, type Read, readSources } from '../explain/pictures.js';
+import { type Pictures, readSources } from '../explain/pictures.js';
 import type { PicturesInput } from '../explain/pictures-thread.js';
 import { type Compute, threadTask } from '../shared/compute.js';
 import type { ScoredResult, Warning } from '../shared/contracts.js';
 import { PatchlineError } from '../shared/errors.js';
 import { inspectionFolder } from '../shared/keys.js';
-import { readImage } from '../shared/read-image.js';
+import { readerOf } from '../shared/read-image.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 
 const picturesTask = threadTask<PicturesInput, Pictures>(new URL('../explain/pictures-thread.js', import.meta.url));
-
-/** Reads what a result in a store names; its original may lie elsewhere. */
-export const readerOf =
-  (store: ObjectStore, { imageKey }: { imageKey: string }): Read =>
-  (key) =>
-    key === imageKey ? readImage(store, key) : store.get(key);
 
 /**
  * Draws all pictures of an explained inspection and stores them beside its result. One that cannot be drawn becomes a warning:

@@ -18,6 +18,7 @@ const allowed: Record<string, string[]> = {
   sinks: ['shared'],
   explain: ['shared'],
   history: ['shared'],
+  'client.ts': ['shared'],
   shared: [],
 };
 
@@ -41,6 +42,12 @@ test("only run-worker.ts imports BullMQ's Worker", () => {
     /import \{[^}]*\bWorker\b[^}]*\} from 'bullmq'/.test(readFileSync(join(source, file), 'utf8')),
   );
   expect(importers).toEqual(['workers/run-worker.ts']);
+});
+
+test('the client is no more than itself: it runs in browsers', () => {
+  const compiled = readFileSync('dist/client.js', 'utf8');
+  expect(compiled).toContain('class PatchlineClient');
+  expect(compiled).not.toMatch(/\bimport\b|\brequire\b|\bprocess\.|\bBuffer\b/);
 });
 
 test('kernels do no I/O', () => {

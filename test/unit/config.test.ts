@@ -39,6 +39,7 @@ test('without a file and variables everything has its default', async () => {
     logLevel: 'warn',
     limits: { maxBacklog: 10_000, maxImageBytes: 50_000_000 },
     retention: { work: 7, results: null, images: null },
+    serve: { port: null, host: '127.0.0.1', token: null },
     queue: {
       prefix: 'patchline',
       lockDurationMs: 30_000,
@@ -75,6 +76,9 @@ describe('where it comes from', () => {
       PATCHLINE_RETENTION_WORK: '2d',
       PATCHLINE_RETENTION_RESULTS: '2y',
       PATCHLINE_RETENTION_IMAGES: '8w',
+      PATCHLINE_SERVE_PORT: '8081',
+      PATCHLINE_SERVE_HOST: '0.0.0.0',
+      PATCHLINE_SERVE_TOKEN: 'a-secret',
       PATCHLINE_QUEUE_PREFIX: 'other',
       PATCHLINE_QUEUE_LOCK_DURATION_MS: '2000',
       PATCHLINE_QUEUE_STALLED_INTERVAL_MS: '500',
@@ -94,6 +98,7 @@ describe('where it comes from', () => {
       logLevel: 'debug',
       limits: { maxBacklog: 9, maxImageBytes: 1_000_000 },
       retention: { work: 2, results: 730, images: 56 },
+      serve: { port: 8_081, host: '0.0.0.0', token: 'a-secret' },
       queue: { prefix: 'other', lockDurationMs: 2_000, stalledIntervalMs: 500, backoffMs: 100, keepCompleted: 50 },
     });
     const maxImageBytes = (await loadConfig(path, { PATCHLINE_LIMITS_MAX_IMAGE_BYTES: '2KB' })).limits.maxImageBytes;
@@ -176,6 +181,12 @@ test.each(['50XB', '-1', '0', '0.5', 'MB', '5 0MB', '50MiB', '.nan', '.inf', 'tr
     ]);
   },
 );
+
+test('a token with characters that no header carries is refused without being shown', async () => {
+  const lines = await faults('', { PATCHLINE_SERVE_TOKEN: 'se cret', PATCHLINE_SERVE_PORT: '65536' });
+  expect(lines).toEqual([expect.stringMatching(/^serve\.port: /), expect.stringMatching(/^serve\.token: /)]);
+  expect(lines.join()).not.toContain('cret');
+});
 
 test('what is returned cannot be changed', async () => {
   const config = await loadConfig(await file('cameras: {line-1: {product: kol}}'), {});

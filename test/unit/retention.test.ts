@@ -15,6 +15,7 @@ beforeEach(async () => {
     'work/i/score.npz',
     'images/line-1/d/a.jpg',
     'inspections/d/i/result.json',
+    'captures/line-1/c.json',
     'bundles/p/v1/card.txt',
   ]) {
     await store.put(key, new Uint8Array(1));
@@ -31,22 +32,22 @@ const inDays = (days: number) => ({ now: Date.now() + days * 86_400_000 });
 
 test('only what is older than its time goes', async () => {
   const retention = { work: 7, images: 90, results: 400 };
-  expect(await cleanStore(store, retention, inDays(6.9))).toEqual({ work: 0, images: 0, results: 0 });
-  expect(await cleanStore(store, retention, inDays(7.1))).toEqual({ work: 1, images: 0, results: 0 });
-  expect(await cleanStore(store, retention, inDays(91))).toEqual({ work: 0, images: 1, results: 0 });
-  expect(await keys()).toEqual(['bundles/p/v1/card.txt', 'inspections/d/i/result.json']);
-  expect(await cleanStore(store, retention, inDays(401))).toEqual({ work: 0, images: 0, results: 1 });
+  expect(await cleanStore(store, retention, inDays(6.9))).toEqual({ work: 0, images: 0, results: 0, captures: 0 });
+  expect(await cleanStore(store, retention, inDays(7.1))).toEqual({ work: 1, images: 0, results: 0, captures: 0 });
+  expect(await cleanStore(store, retention, inDays(91))).toEqual({ work: 0, images: 1, results: 0, captures: 0 });
+  expect(await keys()).toEqual(['bundles/p/v1/card.txt', 'captures/line-1/c.json', 'inspections/d/i/result.json']);
+  expect(await cleanStore(store, retention, inDays(401))).toEqual({ work: 0, images: 0, results: 1, captures: 1 });
   expect(await keys()).toEqual(['bundles/p/v1/card.txt']);
 });
 
 test('images and results without a time are kept', async () => {
   const retention = { work: 7, images: null, results: null };
-  expect(await cleanStore(store, retention, inDays(10_000))).toEqual({ work: 1, images: 0, results: 0 });
+  expect(await cleanStore(store, retention, inDays(10_000))).toEqual({ work: 1, images: 0, results: 0, captures: 0 });
 });
 
 test('it ends between two objects when it is asked to', async () => {
   const signal = AbortSignal.abort();
   const retention = { work: 7, images: 90, results: 400 };
   await expect(cleanStore(store, retention, { ...inDays(10_000), signal })).rejects.toThrow('aborted');
-  expect(await keys()).toHaveLength(4);
+  expect(await keys()).toHaveLength(5);
 });
