@@ -7,6 +7,7 @@ import { codeOf, messageOf, PatchlineError } from '../shared/errors.js';
 import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
+import type { ProcessData } from '../shared/process-data.js';
 import { explainImage } from '../workers/explain-image.js';
 import { isExplained, joinResult } from '../workers/finalize.js';
 import type { ClassifierContext } from '../workers/gradcam.js';
@@ -74,14 +75,14 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
   const { product, version } = inspector.bundle.bundle;
   const { policy, session } = inspector;
   const identity = { imageKey: path, camera: null, product, bundle: version };
-  const inspectionOf = (capturedAt: string): Inspection => {
+  const inspectionOf = (capturedAt: string, process?: ProcessData): Inspection => {
     const inspectionId = inspectionIdOf(path, product, version, capturedAt);
-    return { inspectionId, ...identity, policy, priority: 0, capturedAt };
+    return { inspectionId, ...identity, policy, priority: 0, capturedAt, ...(process && { process }) };
   };
   let inspection = inspectionOf(new Date().toISOString());
   try {
-    const { bytes, capturedAt } = await readCameraFile(path, 'file', session.config.limits);
-    inspection = inspectionOf(capturedAt);
+    const { bytes, capturedAt, process } = await readCameraFile(path, 'file', session.config.limits);
+    inspection = inspectionOf(capturedAt, process);
     const image = await inspector.scorer.score(bytes, inspector.bundle);
     return { ...(await explain(inspection, image, inspector)), original: bytes };
   } catch (error) {

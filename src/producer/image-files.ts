@@ -1,6 +1,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { PatchlineError } from '../shared/errors.js';
+import { sidecarNamesOf } from './process-sidecar.js';
 
 /** Among them kinds that are refused later: a failed result that says why is better than an image left out without a word. */
 const extensions = new Set(['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.bmp', '.jp2']);
@@ -8,7 +9,7 @@ const extensions = new Set(['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '
 export interface ImageFiles {
   /** Paths in ascending order, each beginning with the directory as it was given. */
   files: string[];
-  /** Hidden and other files left out; a hidden directory is not entered and counts once. */
+  /** Hidden and other files left out, sidecars of images not among them; a hidden directory is not entered and counts once. */
   skipped: number;
 }
 
@@ -30,12 +31,18 @@ export async function listImageFiles(path: string): Promise<ImageFiles> {
 }
 
 async function collect(directory: string, images: ImageFiles): Promise<void> {
+  const others = new Set<string>();
+  const sidecars: string[] = [];
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
     const isHidden = entry.name.startsWith('.');
     const isFile = entry.isFile() || entry.isSymbolicLink();
     if (entry.isDirectory() && !isHidden) await collect(path, images);
-    else if (isFile && !isHidden && extensions.has(extname(path).toLowerCase())) images.files.push(path);
-    else images.skipped++;
+    else if (isFile && !isHidden && extensions.has(extname(path).toLowerCase())) {
+      images.files.push(path);
+      sidecars.push(...sidecarNamesOf(path));
+    } else others.add(path);
   }
+  for (const sidecar of sidecars) others.delete(sidecar);
+  images.skipped += others.size;
 }

@@ -11,6 +11,7 @@ import { countBacklog } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { type CameraImage, type Enqueued, enqueue, type Producer, planInspection } from './enqueue.js';
 import { type NewOriginal, storeOriginal } from './originals.js';
+import { readProcessSidecar } from './process-sidecar.js';
 
 /** What became of one file. */
 export type Ingested =
@@ -31,7 +32,12 @@ export function assertCameraName(camera: string): void {
   );
 }
 
-/** Reads a camera's file and its time of capture: EXIF, else the file's time. What is in it is for the score stage to judge. */
+/**
+ * Reads a camera's file, its time of capture (EXIF, else the file's time) and the process data beside it. What is in the
+ * image is for the score stage to judge.
+ *
+ * @throws IMAGE_NOT_FOUND, IMAGE_TOO_LARGE, PROCESS_DATA_INVALID
+ */
 export async function readCameraFile(file: string, camera: string, limits: Config['limits']): Promise<NewOriginal> {
   let bytes: Uint8Array;
   let modifiedAt: Date;
@@ -50,15 +56,17 @@ export async function readCameraFile(file: string, camera: string, limits: Confi
     throw new PatchlineError('IMAGE_NOT_FOUND', `Expected a readable file for ${file}: ${(error as Error).message}`);
   }
   const capturedAt = (await capturedAtOf(bytes)) ?? modifiedAt.toISOString();
-  return { camera, bytes, fileName: basename(file), capturedAt };
+  const process = await readProcessSidecar(file);
+  return { camera, bytes, fileName: basename(file), capturedAt, ...(process && { process }) };
 }
 
-/** One bad file is refused and named; the others go on. */
+/** One bad file, or a bad sidecar, is refused and named; the others go on. */
 async function refuseBad(file: string, ingest: () => Promise<Ingested>): Promise<Ingested> {
   try {
     return await ingest();
   } catch (error) {
-    if (error instanceof PatchlineError && /^IMAGE_/.test(error.code)) return { file, outcome: 'refused', error };
+    const isBad = error instanceof PatchlineError && /^(IMAGE_|PROCESS_DATA_)/.test(error.code);
+    if (isBad) return { file, outcome: 'refused', error };
     throw error;
   }
 }
