@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PatchlineError } from '../shared/errors.js';
 import { imageKeyOf } from '../shared/keys.js';
 import { type ProcessData, processSchema } from '../shared/process-data.js';
 import { listAll, type ObjectInfo, type ObjectStore } from '../shared/store/object-store.js';
@@ -37,7 +38,7 @@ export async function storeOriginal(
   return completed;
 }
 
-const markOf = ({ capturedAt, process }: CameraImage, collected: boolean): Record<string, string> => ({
+export const markOf = ({ capturedAt, process }: CameraImage, collected: boolean): Record<string, string> => ({
   capturedat: capturedAt,
   ...(process && { process: JSON.stringify(process) }),
   ...(collected && { collected: 'true' }),
@@ -55,12 +56,13 @@ const processText = z
   })
   .pipe(processSchema);
 const markSchema = z.object({
-  capturedat: z.iso.datetime(),
+  capturedat: z.coerce.date().transform((time) => time.toISOString()),
   collected: z.literal('true').optional(),
   process: processText.optional(),
 });
 
-function readMark(
+/** What is known of an original that lies in the store: its mark, else the time of the object. */
+export function readMark(
   info: { metadata: Record<string, string>; modifiedAt: Date } | undefined,
   imageKey: string,
   camera: string,
@@ -118,6 +120,22 @@ export async function resultIdsOf(store: ObjectStore, date: string): Promise<Set
     if (file === 'result.json') ids.add(inspectionId!);
   }
   return ids;
+}
+
+/** How far a camera's clock may be ahead; a time zone taken for another makes up to 14 hours. */
+const clockToleranceMs = 86_400_000;
+
+/**
+ * A time of capture decides under which day an image and its result are kept, so one that cannot be true is refused.
+ *
+ * @throws CAPTURE_TIME_INVALID where it lies in the future by more than `toleranceMs`, naming `image`
+ */
+export function assertCaptureTime(capturedAt: string, image: string, toleranceMs = clockToleranceMs): void {
+  if (Date.parse(capturedAt) <= Date.now() + toleranceMs) return;
+  throw new PatchlineError(
+    'CAPTURE_TIME_INVALID',
+    `Expected a time of capture that is past for ${image} but received ${capturedAt}: a clock is wrong`,
+  );
 }
 
 /** The time of capture given by a caller, else the image's own, else the file's. */

@@ -84,6 +84,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Inspections under way over which producers wait. */
       maxBacklog: count(1).default(10_000),
+      /** Images of a backfill under way at most. */
+      backfillWindow: count(1).default(2_000),
       maxImageBytes: byteSize.default(50e6),
     })
     .prefault({}),

@@ -7,6 +7,7 @@ export const errorCodes = {
   BUNDLE_NETWORK_MISMATCH: 'The bundle was fitted with another network file than the one in models/',
   BUNDLE_NOT_FOUND: 'The product has no such bundle version, or no active one',
   CAMERA_UNKNOWN: 'The camera is not configured and the store does not hold exactly one product',
+  CAPTURE_TIME_INVALID: 'The time of capture of an image lies in the future, or is no time at all',
   CLASSIFIER_NOT_SUPPORTED: 'A classifier ends in a form that cannot be explained, or not by the method asked for',
   CONFIG_INVALID: 'The configuration has faults; all of them are listed',
   CONTRACT_VIOLATED: 'The data or the result of a job does not have the form that its stage promises',
