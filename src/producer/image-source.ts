@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { relative, resolve, sep } from 'node:path';
 import type { Config } from '../shared/config.js';
+import { PatchlineError } from '../shared/errors.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { isS3Url } from '../shared/store/s3-client.js';
 import type { CameraImage } from './enqueue.js';
@@ -50,19 +51,19 @@ export async function openSource(
   limits: Config['limits'],
 ): Promise<ImageSource> {
   if (isS3Url(where)) return openS3Source(store, where, camera, limits);
-  const path = resolve(where);
-  const key = keyInStore(store, path);
-  if (key === undefined) return openFolderSource(store, path, camera, limits);
-  const isFolder = await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-  return openStoreSource(store, isFolder ? `${key}/` : key, camera, limits);
+  const found = await stat(where).catch((cause: unknown) => {
+    throw new PatchlineError('IMAGE_NOT_FOUND', `Expected an image file or a directory but cannot open ${where}`, {
+      cause,
+    });
+  });
+  const key = keyInStore(store.url, where);
+  if (key === undefined) return openFolderSource(store, resolve(where), camera, limits);
+  return openStoreSource(store, found.isDirectory() ? `${key}/` : key, camera, limits);
 }
 
 /** The key of a path inside a directory store; undefined elsewhere. */
-export function keyInStore(store: ObjectStore, path: string): string | undefined {
-  if (isS3Url(store.url)) return undefined;
-  const within = relative(store.url, resolve(path)).split(sep).join('/');
+export function keyInStore(storeUrl: string, path: string): string | undefined {
+  if (isS3Url(storeUrl) || isS3Url(path)) return undefined;
+  const within = relative(resolve(storeUrl), resolve(path)).split(sep).join('/');
   return within === '' || within === '..' || within.startsWith('../') ? undefined : within;
 }

@@ -3,7 +3,7 @@ import { type Cursor, type IngestKind, keepCursor, newCursor, readCursor } from 
 import type { Producer } from './enqueue.js';
 import { feedPage } from './feed.js';
 import type { ImageSource } from './image-source.js';
-import { addToTally, type Finding, type Outcome } from './ingest-tally.js';
+import { addToTally, type Outcome } from './ingest-tally.js';
 import { createResultLookup } from './result-lookup.js';
 import { openResultWindow } from './result-window.js';
 import { lastEventId } from './wait-for-results.js';
@@ -16,12 +16,10 @@ export interface SourceOptions {
   logger: Logger;
   /** Told where it begins. */
   onStart(cursor: Readonly<Cursor>): void;
-  /** Told of what is no image. */
-  onSkipped(count: number): void;
-  /** Told of each result as it comes, in any order. */
-  onFinding(finding: Finding): void;
-  /** Told of each image in order, when all before it have an outcome. */
-  onPassed(outcome: Outcome): void;
+  /** Told how many images a page names, and how many other objects. */
+  onPage(images: number, skipped: number): void;
+  /** Told of each outcome as it comes, in any order. */
+  onOutcome(outcome: Outcome): void;
   /** Told every 30 s without a result why that may be. */
   onStall(reason: string): void;
   /** Ends it; the cursor stays where it is. */
@@ -37,25 +35,22 @@ export interface SourceOptions {
  */
 export async function ingestSource(producer: Producer, source: ImageSource, options: SourceOptions): Promise<Cursor> {
   const { store, queues, config } = producer;
-  const { camera, kind, wait, logger, onStart, onSkipped, onFinding, onPassed, onStall, signal } = options;
+  const { camera, kind, wait, logger, onStart, onPage, onOutcome, onStall, signal } = options;
   await producer.activeVersionOf(await producer.productOf(camera));
   const cursor = await beginAt(producer, source, options);
   onStart(cursor);
   const keeper = keepCursor(store, cursor, (error) => logger.warn({ err: error }, 'cursor not written; trying again'));
   const from = await lastEventId(queues);
-  const window = openResultWindow({ producer, logger, from, onFinding, onStall, signal });
+  const window = openResultWindow({ producer, logger, from, onOutcome, onStall, signal });
   const feed = {
     ...{ producer, cursor, keeper, window, signal, results: createResultLookup(store) },
     windowSize: kind === 'backfill' ? config.limits.backfillWindow : config.limits.maxBacklog,
-    onPassed(outcome: Outcome) {
-      addToTally(cursor.tally, outcome);
-      onPassed(outcome);
-    },
+    onPassed: (outcome: Outcome) => addToTally(cursor.tally, outcome),
   };
   let left = Number.POSITIVE_INFINITY;
   try {
     for await (const page of source.pages(cursor.after)) {
-      onSkipped(page.skipped);
+      onPage(page.images.length, page.skipped);
       await feedPage(feed, page);
     }
     cursor.enqueuedAll = true;

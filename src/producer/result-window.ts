@@ -7,7 +7,7 @@ import { streamKey } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
 import { hasResult, readResult } from '../shared/results.js';
 import type { Producer } from './enqueue.js';
-import type { Finding, Outcome } from './ingest-tally.js';
+import type { Outcome } from './ingest-tally.js';
 import { createOrderedPlaces, type OrderedPlaces, type Place } from './ordered-places.js';
 import { createResultLookup } from './result-lookup.js';
 import { settleImage, type Versions, versionsOf } from './settle.js';
@@ -18,8 +18,8 @@ export interface WindowOptions {
   logger: Logger;
   /** Where in the stream of results to begin: `lastEventId` from before the first image was enqueued. */
   from: string;
-  /** Told of each result as it comes, in any order. */
-  onFinding(finding: Finding): void;
+  /** Told of each outcome as it comes, in any order. */
+  onOutcome(outcome: Outcome): void;
   /** Told every 30 s without a result why that may be. */
   onStall(reason: string): void;
   signal?: AbortSignal;
@@ -28,6 +28,7 @@ export interface WindowOptions {
 /** The images of an ingest that are under way. */
 export interface ResultWindow {
   add(places: readonly Place[]): void;
+  /** Gives an awaited inspection an outcome that no event tells. */
   settle(inspectionId: string, outcome: Outcome): void;
   /** Finds the results of what may have been enqueued before, and enqueues what has neither result nor job. */
   lookFor(inspectionIds: readonly string[]): Promise<void>;
@@ -67,10 +68,13 @@ export function openResultWindow(options: WindowOptions): ResultWindow {
   return {
     add(added) {
       places.add(added);
+      for (const { outcome } of added) if (outcome) options.onOutcome(outcome);
       changed();
     },
     settle(inspectionId, outcome) {
-      if (places.settle(inspectionId, outcome)) changed();
+      if (!places.settle(inspectionId, outcome)) return;
+      options.onOutcome(outcome);
+      changed();
     },
     lookFor,
     count: () => places.count(),
@@ -139,17 +143,17 @@ async function follow(options: WindowOptions, places: OrderedPlaces, following: 
   }
 }
 
-async function take({ producer, onFinding }: WindowOptions, places: OrderedPlaces, event: InspectionEvent) {
+async function take({ producer, onOutcome }: WindowOptions, places: OrderedPlaces, event: InspectionEvent) {
   const { status, inspectionId } = event;
   if (status === null || !places.awaited.has(inspectionId)) return;
   // A failure is told before its result is written; if that is still to come, a later look finds it.
   if (status === 'failed' && !(await hasResult(producer.store, inspectionId))) return;
-  const finding = { ...event, status };
-  if (places.settle(inspectionId, { kind: 'result', finding })) onFinding(finding);
+  const outcome: Outcome = { kind: 'result', finding: { ...event, status } };
+  if (places.settle(inspectionId, outcome)) onOutcome(outcome);
 }
 
 async function lookForResults(
-  { producer, onFinding }: WindowOptions,
+  { producer, onOutcome }: WindowOptions,
   places: OrderedPlaces,
   ids: readonly string[],
   signal: AbortSignal,
@@ -164,7 +168,8 @@ async function lookForResults(
     const found = finished.has(id) ? inspection : await bringOnItsWay(producer, inspection, await versions);
     if (found.inspectionId !== id) places.replace(id, found);
     const finding = await readResult(store, found.inspectionId);
-    if (finding && places.settle(found.inspectionId, { kind: 'result', finding })) onFinding(finding);
+    const outcome: Outcome | undefined = finding && { kind: 'result', finding };
+    if (outcome && places.settle(found.inspectionId, outcome)) onOutcome(outcome);
   };
   await pMap(ids, lookFor, { concurrency: 8 });
 }
