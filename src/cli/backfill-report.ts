@@ -48,7 +48,8 @@ export function describeBackfill(report: BackfillReport): string[] {
   const { images, good, anomalous, failed, incomplete, finished, refused, imagesPerSecond, seconds, resumed } = report;
   return [
     `${images} images in ${durationText(seconds)}, ${imagesPerSecond.toFixed(1)} images/s${resumed > 0 ? `, resumed ${resumed} times` : ''}`,
-    `${good} good, ${anomalous} anomalous, ${failed} failed, ${incomplete} of them incomplete`,
+    `${good} good, ${anomalous} anomalous, ${failed} failed`,
+    ...(incomplete > 0 ? [`an explanation is missing in ${incomplete} results`] : []),
     ...(finished > 0 ? [`${finished} had a result already`] : []),
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...Object.entries(report.faults).map(

@@ -14,6 +14,7 @@ const commands = {
   up: async () => (await import('./up.js')).up,
   worker: async () => (await import('./worker.js')).worker,
   ingest: async () => (await import('./ingest.js')).ingest,
+  watch: async () => (await import('./watch.js')).watch,
   bundles: async () => (await import('./bundles.js')).bundles,
   failed: async () => (await import('./failed.js')).failed,
   quantiles: async () => (await import('./quantiles.js')).quantiles,

@@ -9,7 +9,10 @@ export interface Service {
  * What `up` runs beside the workers of all stages, and `worker NAME` alone; undefined where the configuration asks for none
  * of it. Loaded when it is started.
  */
-export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {};
+export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {
+  watch: async (connection) => (await import('./watch-services.js')).startWatching(connection),
+  poll: async (connection) => (await import('./watch-services.js')).startPolling(connection),
+};
 
 export async function startServices(names: string[], connection: Connection): Promise<Service> {
   const started = await Promise.all(names.map((name) => services[name]!(connection)));

@@ -43,7 +43,7 @@ export const priorityOf = (kind: IngestKind): number => (kind === 'backfill' ? b
 const lateMs = 900_000;
 
 /** Whether an image may have come after everything up to then was listed and got its result. */
-export const isUnseen = ({ seenUntil }: Cursor, { modifiedAt }: { modifiedAt: Date }): boolean =>
+export const isUnseen = ({ seenUntil }: Pick<Cursor, 'seenUntil'>, { modifiedAt }: { modifiedAt: Date }): boolean =>
   seenUntil === undefined || modifiedAt.getTime() >= Date.parse(seenUntil) - lateMs;
 
 const cursorKey = ({ source, camera, kind }: Pick<Cursor, 'source' | 'camera' | 'kind'>): string =>
