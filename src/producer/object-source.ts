@@ -61,7 +61,7 @@ export function openStoreSource(
   limits: Config['limits'],
 ): ImageSource {
   const objects: Objects = {
-    list: (after) => store.list(prefix, { after, limit: 1_000 }),
+    list: (after) => store.list(prefix, { after, limit: 10_000 }), // a directory reads its names anew for each page
     head: (key) => store.head(key),
     get: (key) => store.get(key),
     storeKeyOf: (key) => key,
