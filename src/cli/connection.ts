@@ -36,6 +36,20 @@ async function assertKeeping(url: string, logger: Logger): Promise<void> {
   }
 }
 
+/** A signal for work that can be broken off, aborted by Ctrl-C or SIGTERM; after `stop` these end the process again. */
+export function abortWhenAskedToEnd(): { signal: AbortSignal; stop(): void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  const names = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of names) process.once(name, abort);
+  return {
+    signal: controller.signal,
+    stop() {
+      for (const name of names) process.off(name, abort);
+    },
+  };
+}
+
 /** Resolves when the process is asked to end, by Ctrl-C or SIGTERM. */
 export function untilAskedToEnd(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {

@@ -1,8 +1,9 @@
 import { type Evaluation, type Interval, isGood } from '../fit/evaluate.js';
 import type { JudgedImage } from '../fit/evaluate-images.js';
-import { type Markup, markup, verbatim } from '../shared/markup.js';
+import { type Markup, markup } from '../shared/markup.js';
 import { drawFigure } from './contact-sheet.js';
 import { pageHead } from './contact-sheet-style.js';
+import { reportStyle } from './report-style.js';
 
 /** An image on the page and its files in pictures/. */
 export interface Exhibit {
@@ -17,28 +18,6 @@ export interface Section {
   exhibits: Exhibit[];
 }
 
-const style = verbatim(`<style>
-h2.section { margin: 28px 0 12px; font-size: 1.25rem; }
-.sheet { margin-bottom: 16px; padding: 16px; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; }
-.columns .sheet { margin: 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { padding-bottom: 8px; text-align: left; font-weight: 600; }
-th, td { padding: 4px 20px 4px 0; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; }
-th:last-child, td:last-child { padding-right: 0; }
-thead th { color: var(--faint); font-weight: 400; font-size: 0.875rem; }
-tbody th { font-weight: 400; }
-td { font-weight: 600; }
-td small { color: var(--faint); font-weight: 400; font-size: 0.8125rem; }
-tbody tr { border-top: 1px solid var(--line); }
-.chart { margin: 0; }
-.chart img { display: block; width: 100%; max-width: 640px; height: auto; }
-.remark { margin-top: 8px; }
-@media (max-width: 640px) { th, td { padding-right: 12px; } }
-</style>`);
-
 /**
  * The page of an evaluation: figures, charts, and images that went wrong or very well. It lies beside roc.svg, scores.svg and
  * pictures/, opens from disk, runs no script and loads nothing else.
@@ -50,7 +29,7 @@ export function reportPage(
 ): string {
   const { product, bundle, images, threshold, warnings } = evaluation;
   const title = `Evaluation of ${product} ${bundle}`;
-  return markup`${pageHead(title, style)}
+  return markup`${pageHead(title, reportStyle)}
 <body>
 <header>
 <h1>${title}</h1>

@@ -14,6 +14,7 @@ const commands = {
   worker: async () => (await import('./worker.js')).worker,
   serve: async () => (await import('./serve.js')).serve,
   ingest: async () => (await import('./ingest.js')).ingest,
+  watch: async () => (await import('./watch.js')).watch,
   bundles: async () => (await import('./bundles.js')).bundles,
   failed: async () => (await import('./failed.js')).failed,
   quantiles: async () => (await import('./quantiles.js')).quantiles,

@@ -17,6 +17,8 @@ export const services: Record<string, (connection: Connection) => Promise<Servic
     const { startHttpServer } = await import('../producer/http/server.js');
     return await startHttpServer(connection, { ...address, port });
   },
+  watch: async (connection) => (await import('./watch-services.js')).startWatching(connection),
+  poll: async (connection) => (await import('./watch-services.js')).startPolling(connection),
 };
 
 /** Starts all of them, or none: what is left of a failure would keep the process alive. */

@@ -1,3 +1,4 @@
+import { unfinishedCursors } from '../producer/cursor.js';
 import { activeVersion } from '../shared/active-bundle.js';
 import { listProducts } from '../shared/bundle.js';
 import { stageNames } from '../shared/contracts.js';
@@ -17,7 +18,28 @@ async function readStatus({ store, queues }: Connection) {
   for (const product of await listProducts(store)) {
     products.push({ product, bundle: await activeVersion(store, product) });
   }
-  return { store: store.url, queues: shownAddress(queues.url), stages, products };
+  const ingests = [];
+  for await (const { cursor, writtenAt } of unfinishedCursors(store)) {
+    const { source, camera, kind, after, tally } = cursor;
+    ingests.push({ source, camera, kind, after, images: tally.images, writtenAt });
+  }
+  return { store: store.url, queues: shownAddress(queues.url), stages, products, ingests };
+}
+
+type UnfinishedIngest = Awaited<ReturnType<typeof readStatus>>['ingests'][number];
+
+/** A poll never ends; anything else is at work, or was broken off and goes on when it is run again. */
+function describeIngest({
+  source,
+  camera,
+  kind,
+  after = 'the beginning',
+  images,
+  writtenAt,
+}: UnfinishedIngest): string {
+  if (kind === 'poll') return `polled: ${source} of camera ${camera}, all have results up to ${after}`;
+  const moved = `last moved ${writtenAt.toISOString()}`;
+  return `unfinished ${kind}: ${source} of camera ${camera}, ${images} images up to ${after}, ${moved}`;
 }
 
 export const status = defineCommand(
@@ -43,6 +65,7 @@ export const status = defineCommand(
         row([stage.stage, stage.workers, ...states.map((state) => (stage as Record<string, number | string>)[state]!)]),
       ),
       ...found.products.map(({ product, bundle }) => `product ${product}: bundle ${bundle}`),
+      ...found.ingests.map(describeIngest),
     ]);
   });
 });

@@ -15,6 +15,9 @@ const knownForMs = 2_000;
 /** Names that are remembered: those of cameras come from outside. */
 const maxKnown = 1_000;
 
+/** Of the jobs of a backfill: behind every live image, which has none. */
+export const backfillPriority = 10;
+
 /** What every way in shares. */
 export interface Producer {
   store: ObjectStore;
@@ -83,16 +86,22 @@ export interface CameraImage {
 }
 
 /** Fixes what inspecting an image means, so that every run of the job takes the same way. */
-export async function planInspection(producer: Producer, image: CameraImage): Promise<Inspection> {
+export async function planInspection(producer: Producer, image: CameraImage, priority = 0): Promise<Inspection> {
   const product = await producer.productOf(image.camera);
   const bundle = await producer.activeVersionOf(product);
-  return inspectionOf(image, product, bundle, producer.config);
+  return inspectionOf(image, product, bundle, producer.config, priority);
 }
 
-export function inspectionOf(image: CameraImage, product: string, bundle: string, config: Config): Inspection {
+export function inspectionOf(
+  image: CameraImage,
+  product: string,
+  bundle: string,
+  config: Config,
+  priority = 0,
+): Inspection {
   const inspectionId = inspectionIdOf(image.imageKey, product, bundle, image.capturedAt);
   const region = config.cameras[image.camera]?.region;
-  return { inspectionId, ...image, product, bundle, policy: config.explain, priority: 0, ...(region && { region }) };
+  return { inspectionId, ...image, product, bundle, policy: config.explain, priority, ...(region && { region }) };
 }
 
 export type Enqueued = 'enqueued' | 'finished' | 'busy';

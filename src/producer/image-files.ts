@@ -1,10 +1,14 @@
 import { readdir, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 import { PatchlineError } from '../shared/errors.js';
 import { sidecarNamesOf } from './process-sidecar.js';
 
 /** Among them kinds that are refused later: a failed result that says why is better than an image left out without a word. */
 const extensions = new Set(['.jpg', '.jpeg', '.png', '.tif', '.tiff', '.webp', '.bmp', '.jp2']);
+
+/** Whether a file or object of this name is taken for an image; hidden ones are not. */
+export const isImageName = (path: string): boolean =>
+  !basename(path).startsWith('.') && extensions.has(extname(path).toLowerCase());
 
 export interface ImageFiles {
   /** Paths in ascending order, each beginning with the directory as it was given. */
@@ -35,10 +39,9 @@ async function collect(directory: string, images: ImageFiles): Promise<void> {
   const sidecars: string[] = [];
   for (const entry of await readdir(directory, { withFileTypes: true })) {
     const path = join(directory, entry.name);
-    const isHidden = entry.name.startsWith('.');
     const isFile = entry.isFile() || entry.isSymbolicLink();
-    if (entry.isDirectory() && !isHidden) await collect(path, images);
-    else if (isFile && !isHidden && extensions.has(extname(path).toLowerCase())) {
+    if (entry.isDirectory() && !entry.name.startsWith('.')) await collect(path, images);
+    else if (isFile && isImageName(path)) {
       images.files.push(path);
       sidecars.push(...sidecarNamesOf(path));
     } else others.add(path);

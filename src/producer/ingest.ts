@@ -9,6 +9,7 @@ import { capturedAtOf } from '../shared/image.js';
 import { namePattern } from '../shared/keys.js';
 import { countBacklog } from '../shared/queues.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
+import { assertCaptureTime } from './capture-time.js';
 import { type CameraImage, type Enqueued, enqueue, type Producer, planInspection } from './enqueue.js';
 import { type NewOriginal, storeOriginal } from './originals.js';
 import { readProcessSidecar } from './process-sidecar.js';
@@ -60,13 +61,23 @@ export async function readCameraFile(file: string, camera: string, limits: Confi
   return { camera, bytes, fileName: basename(file), capturedAt, ...(process && { process }) };
 }
 
+/** A camera's file as an original to be stored. Errors: those of readCameraFile, and CAPTURE_TIME_INVALID for one of the future. */
+export async function readNewOriginal(file: string, camera: string, limits: Config['limits']): Promise<NewOriginal> {
+  const original = await readCameraFile(file, camera, limits);
+  assertCaptureTime(original.capturedAt, file);
+  return original;
+}
+
+/** Whether an error says that one image cannot be taken, and no more than that. */
+export const isRefusal = (error: unknown): error is PatchlineError =>
+  error instanceof PatchlineError && /^(IMAGE_|PROCESS_DATA_|CAPTURE_TIME_)/.test(error.code);
+
 /** One bad file, or a bad sidecar, is refused and named; the others go on. */
 async function refuseBad(file: string, ingest: () => Promise<Ingested>): Promise<Ingested> {
   try {
     return await ingest();
   } catch (error) {
-    const isBad = error instanceof PatchlineError && /^(IMAGE_|PROCESS_DATA_)/.test(error.code);
-    if (isBad) return { file, outcome: 'refused', error };
+    if (isRefusal(error)) return { file, outcome: 'refused', error };
     throw error;
   }
 }
@@ -81,7 +92,7 @@ export async function collectFiles(
   assertCameraName(camera);
   const collect = (file: string) =>
     refuseBad(file, async () => {
-      const original = await readCameraFile(file, camera, config.limits);
+      const original = await readNewOriginal(file, camera, config.limits);
       return { file, outcome: 'collected', image: await storeOriginal(store, original, true) };
     });
   await pMap(files, async (file) => onFile(await collect(file)), { concurrency: filesAtOnce });
@@ -103,7 +114,7 @@ export async function ingestFiles(
   await producer.activeVersionOf(await producer.productOf(camera));
   const ingest = (file: string) =>
     refuseBad(file, async () => {
-      const original = await readCameraFile(file, camera, producer.config.limits);
+      const original = await readNewOriginal(file, camera, producer.config.limits);
       return { file, ...(await ingestOriginal(producer, original, again)) };
     });
   for (let start = 0; start < files.length; start += filesPerLook) {
@@ -123,6 +134,7 @@ export async function ingestOriginal(
   return { outcome: await enqueue(producer, inspection, again), inspection };
 }
 
-async function waitForRoom({ queues, config }: Producer): Promise<void> {
-  while ((await countBacklog(queues)) >= config.limits.maxBacklog) await sleep(250);
+/** Waits while the backlog is full; `signal` ends it by an AbortError. */
+export async function waitForRoom({ queues, config }: Producer, signal?: AbortSignal): Promise<void> {
+  while ((await countBacklog(queues)) >= config.limits.maxBacklog) await sleep(250, undefined, { signal });
 }

@@ -39,7 +39,7 @@ export async function storeOriginal(
   return completed;
 }
 
-const markOf = ({ capturedAt, process }: CameraImage, collected: boolean): Record<string, string> => ({
+export const markOf = ({ capturedAt, process }: CameraImage, collected: boolean): Record<string, string> => ({
   capturedat: capturedAt,
   ...(process && { process: JSON.stringify(process) }),
   ...(collected && { collected: 'true' }),
@@ -57,12 +57,13 @@ const processText = z
   })
   .pipe(processSchema);
 const markSchema = z.object({
-  capturedat: z.iso.datetime(),
+  capturedat: z.coerce.date().transform((time) => time.toISOString()),
   collected: z.literal('true').optional(),
   process: processText.optional(),
 });
 
-function readMark(
+/** What is known of an original that lies in the store: its mark, else the time of the object. */
+export function readMark(
   info: { metadata: Record<string, string>; modifiedAt: Date } | undefined,
   imageKey: string,
   camera: string,
@@ -121,6 +122,3 @@ export async function resultIdsOf(store: ObjectStore, date: string): Promise<Set
   }
   return ids;
 }
-
-/** The time of capture given by a caller, else the image's own, else the file's. */
-export const captureTime = (exif: Date | undefined, modifiedAt: Date): string => (exif ?? modifiedAt).toISOString();

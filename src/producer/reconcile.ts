@@ -1,17 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pMap from 'p-map';
-import { listVersions } from '../shared/bundle.js';
-import type { Inspection } from '../shared/contracts.js';
-import { codeOf } from '../shared/errors.js';
 import { inspectionIdOf } from '../shared/keys.js';
-import { failedJob, isStuck, type JobState, jobIdOf, lookAt } from '../shared/queues.js';
-import { hasResult, leaveFailed } from '../shared/results.js';
-import { inspectionOf, type Producer } from './enqueue.js';
+import type { Producer } from './enqueue.js';
 import { listOriginals, readOriginal, resultIdsOf, type StoredOriginal } from './originals.js';
-import { restart } from './restart.js';
+import { isUnassigned, settleImage, type Versions, versionsOf } from './settle.js';
+import { settleNamed } from './settle-named.js';
 
 export interface ReconcileReport {
-  /** Originals looked at. */
+  /** Originals looked at, and images that unfinished ingests name elsewhere. */
   images: number;
   /** With a result. */
   finished: number;
@@ -54,11 +50,11 @@ export async function reconcile(
     collected: 0,
     unassigned: 0,
   };
-  const versions = createVersionLookup(producer);
+  const versions = rememberVersions(producer);
   const handle = async (original: StoredOriginal, resultIds: Set<string>) => {
     signal?.throwIfAborted();
     report.images++;
-    report[await settle(producer, original, resultIds, versions)]++;
+    report[await settleOriginal(producer, original, resultIds, versions)]++;
   };
 
   const young: StoredOriginal[] = [];
@@ -72,6 +68,13 @@ export async function reconcile(
     await sleep(Math.max(0, original.modifiedAt.getTime() + settleMs - Date.now()), undefined, { signal });
     await handle(original, new Set());
   }
+  await settleNamed(producer, {
+    ...{ versions, since, settleMs, signal },
+    onOutcome(outcome) {
+      report.images++;
+      report[outcome]++;
+    },
+  });
   return report;
 }
 
@@ -87,23 +90,14 @@ async function* byCameraAndDate({ store }: Producer, since?: string): AsyncGener
   if (group.length > 0) yield group;
 }
 
-interface Versions {
-  product: string;
-  active: string;
-  all: string[];
-}
-
 /** Product and bundle versions of a camera, read once; undefined where images of this camera cannot be inspected. */
-function createVersionLookup(producer: Producer): (camera: string) => Promise<Versions | undefined> {
+function rememberVersions(producer: Producer): (camera: string) => Promise<Versions | undefined> {
   const known = new Map<string, Promise<Versions | undefined>>();
   const read = async (camera: string): Promise<Versions | undefined> => {
     try {
-      const product = await producer.productOf(camera);
-      const active = await producer.activeVersionOf(product);
-      const all = new Set([active, ...(await listVersions(producer.store, product))]);
-      return { product, active, all: [...all] };
+      return await versionsOf(producer, camera);
     } catch (error) {
-      if (['CAMERA_UNKNOWN', 'BUNDLE_NOT_FOUND', 'BUNDLE_DAMAGED'].includes(codeOf(error))) return undefined;
+      if (isUnassigned(error)) return undefined;
       throw error;
     }
   };
@@ -114,7 +108,7 @@ function createVersionLookup(producer: Producer): (camera: string) => Promise<Ve
 }
 
 /** Brings one original on its way: an image counts as inspected when any bundle version of its product has a result. */
-async function settle(
+async function settleOriginal(
   producer: Producer,
   { key, camera, date }: StoredOriginal,
   resultIds: Set<string>,
@@ -122,45 +116,10 @@ async function settle(
 ): Promise<Outcome> {
   const versions = await versionsOf(camera);
   if (!versions) return 'unassigned';
-  const { product, active, all } = versions;
   // Ids hold no more of the time of capture than its date, which the key has too: most images need no further read.
-  if (all.some((version) => resultIds.has(inspectionIdOf(key, product, version, date)))) return 'finished';
+  const ids = versions.all.map((version) => inspectionIdOf(key, versions.product, version, date));
+  if (ids.some((id) => resultIds.has(id))) return 'finished';
   const { image, collected } = await readOriginal(producer.store, key);
   if (collected) return 'collected';
-  const inspections = all.map((version) => inspectionOf(image, product, version, producer.config));
-  return await settleInspections(producer, inspections, active);
-}
-
-interface Look {
-  inspection: Inspection;
-  score: JobState;
-  finalize: JobState;
-}
-
-/** One look at score, then finalize, then the result: work moves only in that direction, so none slips through. */
-async function settleInspections(producer: Producer, inspections: Inspection[], active: string): Promise<Outcome> {
-  const { store, queues } = producer;
-  const looks: Look[] = [];
-  for (const inspection of inspections) {
-    const score = await lookAt(queues, 'score', jobIdOf(inspection.inspectionId, 'score'));
-    const finalizeId = jobIdOf(inspection.inspectionId, 'finalize');
-    const finalize = await lookAt(queues, 'finalize', finalizeId);
-    const stuck = finalize.live && (await isStuck(queues.redis, queues.queue.finalize.toKey(finalizeId)));
-    if (score.live || (finalize.live && !stuck)) return 'live';
-    looks.push({ inspection, score, finalize });
-  }
-  for (const { inspection } of looks) if (await hasResult(store, inspection.inspectionId)) return 'finished';
-
-  const withJobs = looks.filter(({ score, finalize }) => score.exists || finalize.exists);
-  for (const { inspection } of withJobs) {
-    for (const stage of ['finalize', 'score'] as const) {
-      const dead = await failedJob(queues, stage, jobIdOf(inspection.inspectionId, stage));
-      // Its worker died before it could write this down itself.
-      if (dead)
-        return (await leaveFailed({ store, queues }, inspection, stage, dead.failedReason)) ? 'failed' : 'finished';
-    }
-  }
-  // Under the version whose jobs are there, since these have to go; else as the producer would now.
-  const chosen = withJobs[0] ?? looks.find(({ inspection }) => inspection.bundle === active)!;
-  return (await restart(queues, chosen.inspection)) ? 'enqueued' : 'busy';
+  return (await settleImage(producer, image, versions, 0)).outcome;
 }

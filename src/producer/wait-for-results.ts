@@ -1,4 +1,10 @@
-import { type InspectionResult, inspectionEventSchema, type Stage, stageNames } from '../shared/contracts.js';
+import {
+  type InspectionEvent,
+  type InspectionResult,
+  inspectionEventSchema,
+  type Stage,
+  stageNames,
+} from '../shared/contracts.js';
 import type { Logger } from '../shared/logger.js';
 import { jobIdOf, lookAt, type Queues, streamKey } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
@@ -35,7 +41,7 @@ export async function waitForEvents(
     while (pending.size > 0) {
       const news = await readEvents(reader, streamKey(queues.config, 'results'), from);
       from = news.from;
-      for (const id of news.ids) pending.delete(id);
+      for (const { inspectionId } of news.events) pending.delete(inspectionId);
     }
   } finally {
     reader.disconnect();
@@ -58,7 +64,7 @@ export async function* waitForResults(ids: Iterable<string>, options: WaitOption
     while (pending.size > 0) {
       const news = await readEvents(reader, streamKey(queues.config, 'results'), from);
       from = news.from;
-      let found = news.ids.filter((id) => pending.has(id));
+      let found = news.events.map(({ inspectionId }) => inspectionId).filter((id) => pending.has(id));
       if (found.length === 0 && Date.now() - storeAskedAt > storeLookMs) {
         found = await findFinished(store, pending);
         storeAskedAt = Date.now();
@@ -80,18 +86,20 @@ export async function* waitForResults(ids: Iterable<string>, options: WaitOption
   }
 }
 
-async function readEvents(
+/** The events after `from`, waited for at most a second. */
+export async function readEvents(
   reader: Queues['redis'],
   key: string,
   from: string,
-): Promise<{ ids: string[]; from: string }> {
+): Promise<{ events: InspectionEvent[]; from: string }> {
   const answer = await reader.xread('COUNT', 1_000, 'BLOCK', 1_000, 'STREAMS', key, from);
   const entries = answer?.[0]?.[1] ?? [];
-  const ids = entries.map(([, fields]) => inspectionEventSchema.parse(JSON.parse(fields[1]!)).inspectionId);
-  return { ids, from: entries.at(-1)?.[0] ?? from };
+  const events = entries.map(([, fields]) => inspectionEventSchema.parse(JSON.parse(fields[1]!)));
+  return { events, from: entries.at(-1)?.[0] ?? from };
 }
 
-async function findFinished(store: ObjectStore, pending: Set<string>): Promise<string[]> {
+/** Those of the inspections that have a result in the store. */
+export async function findFinished(store: ObjectStore, pending: ReadonlySet<string>): Promise<string[]> {
   const dates = new Set([...pending].map((id) => `${id.slice(2, 6)}-${id.slice(6, 8)}-${id.slice(8, 10)}`));
   const found: string[] = [];
   for (const date of dates) for (const id of await resultIdsOf(store, date)) if (pending.has(id)) found.push(id);
@@ -99,7 +107,7 @@ async function findFinished(store: ObjectStore, pending: Set<string>): Promise<s
 }
 
 /** Why no result comes: a stage without a worker, or inspections whose jobs are gone. */
-async function explainStall(queues: Queues, pending: Set<string>): Promise<string> {
+export async function explainStall(queues: Queues, pending: ReadonlySet<string>): Promise<string> {
   const withoutWorker: Stage[] = [];
   for (const stage of stageNames) {
     if ((await queues.queue[stage].getWorkersCount()) === 0) withoutWorker.push(stage);

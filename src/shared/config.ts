@@ -87,12 +87,39 @@ const cameraRegion = regionSchema.refine((region) => regionMask(region, trialSid
   message: 'Expected a region that leaves something to inspect',
 });
 
+/** A folder that a camera writes its images to. What each setting means: docs/ingest.md. */
+export const watchSettings = z.strictObject({
+  dir: z.string().min(1),
+  camera: name,
+  /** What becomes of a file that was taken or refused: moved to done/ or rejected/ in the folder, or left. */
+  after: z.enum(['move', 'leave']).default('move'),
+  /** How long a file must not have changed to count as whole. */
+  stableMs: count(10).default(2_000),
+  /** For network shares, which do not tell of changes. */
+  polling: z.boolean().default(false),
+  /** Each image has a sidecar; one that comes after its image is waited for. */
+  sidecar: z.boolean().default(false),
+});
+
+/** Objects in S3 that come in over time. */
+export const pollSettings = z.strictObject({
+  source: z.string().regex(/^s3:\/\//, 'Expected an address of the form s3://bucket/prefix'),
+  camera: name,
+  /** Pause between two looks for keys behind the last one. */
+  everySeconds: count(1).default(10),
+  /** How often all keys are listed, for images whose keys sort before others that came earlier. */
+  sweepMinutes: count(1).default(60),
+});
+
 export const picturesSchema = z.enum(['overlay', 'all']);
 
 export const configSchema = z.strictObject({
   /** Which product each camera looks at, and which part of its images is inspected. */
   cameras: z.record(name, z.strictObject({ product: name, region: cameraRegion.optional() })).default({}),
   products: z.record(name, productSettings).default({}),
+  /** Folders and S3 prefixes whose new images are ingested while `up` runs. */
+  watch: z.array(watchSettings).default([]),
+  poll: z.array(pollSettings).default([]),
   /** Which images get explanations: only anomalous ones, or all. */
   explain: policySchema.default('flagged'),
   /** What is drawn of an explained image: the overlay, or all pictures at once; others are drawn on request. */
@@ -106,6 +133,8 @@ export const configSchema = z.strictObject({
     .strictObject({
       /** Inspections under way over which producers wait. */
       maxBacklog: count(1).default(10_000),
+      /** Images of a backfill under way at most. */
+      backfillWindow: count(1).default(2_000),
       maxImageBytes: byteSize.default(50e6),
     })
     .prefault({}),
@@ -172,7 +201,7 @@ const variableOf = (path: string[]): string =>
 function variables(values: Values = configSchema.parse({}), path: string[] = []): Map<string, string[]> {
   return new Map(
     Object.entries(values)
-      .filter(([key]) => key !== 'cameras' && key !== 'sinks')
+      .filter(([key, value]) => key !== 'cameras' && !Array.isArray(value))
       .flatMap(([key, value]): [string, string[]][] =>
         isValues(value) ? [...variables(value, [...path, key])] : [[variableOf([...path, key]), [...path, key]]],
       ),
@@ -240,6 +269,7 @@ export async function loadConfig(path?: string, environment: Environment = proce
     table.model = beside(table.model);
     if (table.background !== undefined) table.background = beside(table.background);
   }
+  for (const watched of parsed.data.watch) watched.dir = resolve(dirname(file), watched.dir);
   return freezeDeep(parsed.data);
 }
 

@@ -1,6 +1,12 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { drawPictures, type PictureName, type Pictures, pictureNames } from '../../explain/pictures.js';
+import {
+  drawPictures,
+  type PictureName,
+  type Pictures,
+  pictureNames,
+  processPictureName,
+} from '../../explain/pictures.js';
 import type { ScoredResult } from '../../shared/contracts.js';
 import { codeOf, PatchlineError } from '../../shared/errors.js';
 import { type ArtefactName, artefactNames } from '../../shared/http-api.js';
@@ -65,7 +71,8 @@ export const artefactRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { 
 };
 
 const isArtefact = (name: string): name is ArtefactName => artefactNames.some((each) => each === name);
-const isPicture = (name: ArtefactName): name is PictureName => pictureNames.some((each) => each === name);
+const isPicture = (name: ArtefactName): name is PictureName =>
+  [...pictureNames, processPictureName].some((each) => each === name);
 
 type Draw = (result: ScoredResult) => Promise<Pictures>;
 

@@ -37,8 +37,8 @@ const headerOf = (name: string): string =>
   `patchline-${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 export const imageHeaders = Object.fromEntries(names.map((name) => [headerOf(name), imageParameters[name].optional()]));
 
-/** How far a time of capture may lie ahead of this machine's clock. One of EXIF without an offset may be that of a zone. */
-const toleranceMs = { given: 5 * 60_000, exif: 24 * 3_600_000 };
+/** How far a time that a client gives may lie ahead of this machine's clock; one of EXIF may be off by a time zone. */
+const givenToleranceMs = 5 * 60_000;
 
 export interface SentImage {
   original: NewOriginal;
@@ -81,7 +81,7 @@ function readParameter(name: Parameter, value: string): string {
 async function captureTimeOf(bytes: Uint8Array, given: string | undefined): Promise<string> {
   if (given === undefined) {
     const exif = await capturedAtOf(bytes);
-    if (exif !== undefined) assertCaptureTime(exif, 'the EXIF data of the image', toleranceMs.exif);
+    if (exif !== undefined) assertCaptureTime(exif, 'the EXIF data of the image');
     return exif ?? new Date().toISOString();
   }
   if (!z.iso.datetime({ offset: true }).safeParse(given).success) {
@@ -91,7 +91,7 @@ async function captureTimeOf(bytes: Uint8Array, given: string | undefined): Prom
     );
   }
   const capturedAt = new Date(given).toISOString();
-  assertCaptureTime(capturedAt, 'capturedAt', toleranceMs.given);
+  assertCaptureTime(capturedAt, 'capturedAt', givenToleranceMs);
   return capturedAt;
 }
 
