@@ -1,3 +1,4 @@
+import { remark } from './command-line.js';
 import type { Connection } from './connection.js';
 
 /** Something that runs beside the workers until it is closed. */
@@ -15,7 +16,9 @@ export const services: Record<string, (connection: Connection) => Promise<Servic
     const { port, ...address } = connection.config.serve;
     if (port === null) return undefined;
     const { startHttpServer } = await import('../producer/http/server.js');
-    return await startHttpServer(connection, { ...address, port });
+    const server = await startHttpServer(connection, { ...address, port });
+    remark(`serving ${server.url}`);
+    return server;
   },
   watch: async (connection) => (await import('./watch-services.js')).startWatching(connection),
   poll: async (connection) => (await import('./watch-services.js')).startPolling(connection),
