@@ -5,8 +5,7 @@ import { streamKey } from '../shared/queues.js';
 import type { SinkSettings } from '../shared/sink-settings.js';
 import { getJson, type ObjectStore, putJson } from '../shared/store/object-store.js';
 import type { Gap } from './gaps.js';
-import { groupOf } from './sink-keys.js';
-import { acknowledgedUpTo, createGroup, groupState, isBefore, noId, timeOf } from './stream-group.js';
+import { acknowledgedUpTo, createGroup, groupOf, groupState, isBefore, noId, timeOf } from './stream-group.js';
 
 /**
  * How far a sink has come, by stream: everything up to this id is acknowledged. It is kept in the store, beside Redis, and tells

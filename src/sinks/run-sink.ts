@@ -14,9 +14,9 @@ import { putFailed } from './failed-events.js';
 import { type Inbox, openInbox, type Pace, usualPace } from './inbox.js';
 import { parseMessage, passes } from './message.js';
 import { advancePosition, prepareGroups } from './position.js';
+import { giveSign, takeLeave } from './signs-of-life.js';
 import type { Sink } from './sink.js';
-import { groupOf, troubleKey } from './sink-keys.js';
-import { type StreamEntry, timeOf } from './stream-group.js';
+import { groupOf, type StreamEntry, timeOf } from './stream-group.js';
 
 export interface SinkContext {
   store: ObjectStore;
@@ -31,6 +31,8 @@ interface Parts {
   queues: Queues;
   logger: Logger;
   redis: Redis;
+  /** The name of this process among those that run the sink. */
+  consumer: string;
   /** By key in Redis. */
   streams: Map<string, EventStream>;
   inbox: Inbox;
@@ -65,13 +67,26 @@ export function runSink(
     signal,
   });
   const catchUp = createCatchUp(settings, { store, deliveries, logger, signal });
-  const parts: Parts = { settings, store, queues, logger, redis, streams, inbox, deliveries, catchUp, signal };
+  const parts: Parts = {
+    settings,
+    store,
+    queues,
+    logger,
+    redis,
+    consumer,
+    streams,
+    inbox,
+    deliveries,
+    catchUp,
+    signal,
+  };
   const running = run(parts);
   const beating = beat(parts, pace.beatMs);
 
   async function finish(): Promise<void> {
     await Promise.all([running, beating, deliveries.ended(), catchUp.ended()]);
     await inbox.release();
+    await takeLeave(redis, queues.config, name, consumer);
     await advancePosition(settings, { store, redis, queue: queues.config });
   }
 
@@ -128,21 +143,25 @@ async function take(entry: StreamEntry, { settings, streams, inbox, deliveries, 
     .catch(logFailure);
 }
 
-/** Signs of life, beside the deliveries: also while none of them ends. */
+/** What goes on beside the deliveries, also while none of them ends: signs of life do not wait for a slow store. */
 async function beat(parts: Parts, beatMs: number): Promise<void> {
-  const { settings, store, queues, redis, inbox, deliveries, logger, signal } = parts;
-  const key = troubleKey(queues.config, settings.name);
-  while (!signal.aborted) {
-    await sleep(beatMs, undefined, { signal }).catch(() => undefined);
-    if (signal.aborted) return;
-    try {
+  const { settings, store, queues, redis, consumer, inbox, deliveries } = parts;
+  await Promise.all([
+    repeat(parts, beatMs, async () => {
       await inbox.touch();
-      await advancePosition(settings, { store, redis, queue: queues.config });
-      const trouble = deliveries.trouble();
-      if (trouble) await redis.set(key, JSON.stringify(trouble), 'PX', 3 * beatMs);
-      else await redis.del(key);
+      await giveSign(redis, queues.config, { sink: settings.name, consumer, trouble: deliveries.trouble() });
+    }),
+    repeat(parts, beatMs, () => advancePosition(settings, { store, redis, queue: queues.config })),
+  ]);
+}
+
+async function repeat({ logger, signal }: Parts, pauseMs: number, work: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await work();
     } catch (error) {
-      if (!signal.aborted) logger.warn({ reason: reasonOf(error) }, 'a sign of life failed');
+      if (!signal.aborted) logger.warn({ reason: reasonOf(error) }, 'cannot say how far the sink is; trying again');
     }
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
   }
 }

@@ -2,6 +2,9 @@ import type { Redis } from 'ioredis';
 
 /** What a Redis stream knows of one consumer group. Ids are `<milliseconds>-<sequence>`. */
 
+/** The consumer group of a sink on each stream that it takes. */
+export const groupOf = (sink: string): string => `sink-${sink}`;
+
 export interface StreamEntry {
   stream: string;
   id: string;
@@ -164,12 +167,6 @@ export async function acknowledgedUpTo(redis: Redis, stream: string, group: stri
   if (!state || state.pending === 0) return state?.lastDelivered;
   const [, oldest] = (await redis.xpending(stream, group)) as [number, string | null];
   return oldest ?? state.lastDelivered;
-}
-
-/** The consumers that asked for entries, or said that they work on some, within a time. */
-export async function countConsumers(redis: Redis, stream: string, group: string, withinMs: number): Promise<number> {
-  const consumers = (await redis.xinfo('CONSUMERS', stream, group)) as unknown[];
-  return consumers.map(byName).filter(({ idle }) => (idle as number) <= withinMs).length;
 }
 
 /** Forgets consumers that hold nothing and have not been seen for a time: one script, since they may come back in between. */

@@ -32,7 +32,7 @@ export interface SinkLine {
   /** Publishes the events of inspections `from` to `to - 1`, and writes their results where `stored` asks for it. */
   inspect(from: number, to: number, options?: { streams?: EventStream[]; stored?: boolean }): Promise<void>;
   /** Runs a sink until it, or the line, is closed. */
-  run(settings: SinkSettings): Promise<{ close(): Promise<void> }>;
+  run(settings: SinkSettings, pace?: { takeOverMs: number }): Promise<{ close(): Promise<void> }>;
   status(settings: SinkSettings): Promise<SinkStatus>;
   /** Entries that no process has acknowledged or read. */
   open(settings: SinkSettings): Promise<number>;
@@ -66,9 +66,9 @@ export async function openSinkLine(redisUrl: string, directory?: string): Promis
         for (const stream of streams) await publish(queues, stream, eventNumber(stream, n));
       }
     },
-    async run(settings) {
+    async run(settings, { takeOverMs } = { takeOverMs: 400 }) {
       const sink = await openSink(settings, { logger, queuesUrl: redisUrl, prefix });
-      const pace = { blockMs: 100, takeOverMs: 400, beatMs: 50 };
+      const pace = { blockMs: 100, takeOverMs, beatMs: 50 };
       const sinkRun = runSink(settings, sink, { store, queues, logger }, pace);
       const one = {
         async close() {

@@ -174,7 +174,8 @@ describe.each(redisKinds())('on $name', ({ open }) => {
 
   test('processes that run the same sink share the events', async () => {
     const settings = webhook();
-    await Promise.all([line.run(settings), line.run(settings)]);
+    const unhurried = { takeOverMs: 60_000 };
+    await Promise.all([line.run(settings, unhurried), line.run(settings, unhurried)]);
     await line.inspect(0, 100);
     await done(settings);
     expect(idsOf('result').sort()).toEqual(numbers(0, 100));
@@ -212,12 +213,13 @@ describe.each(redisKinds())('on $name', ({ open }) => {
   test('a process that is closed hands its events on at once', async () => {
     const settings = webhook({ events: ['results'] });
     await receiver.die();
-    const first = await line.run(settings);
+    const unhurried = { takeOverMs: 600_000 };
+    const first = await line.run(settings, unhurried);
     await line.inspect(0, 20);
     await until('it has read some', async () => (await line.status(settings)).streams[0]!.underWay > 0);
     await first.close();
     await receiver.revive();
-    await line.run(settings);
+    await line.run(settings, unhurried);
     await done(settings);
     expect(idsOf('result').sort()).toEqual(numbers(0, 20));
   });
@@ -259,6 +261,20 @@ describe.each(redisKinds())('on $name', ({ open }) => {
     await done(settings);
   });
 
+  test('events that were trimmed while a process held them are made up for after it has ended', async () => {
+    const settings = webhook({ events: ['results'] });
+    await receiver.die();
+    const first = await line.run(settings);
+    await line.inspect(0, 5, { stored: true });
+    await until('it has read them', async () => (await line.status(settings)).streams[0]!.underWay === 5);
+    await line.trim('results', 0);
+    await first.close();
+    await receiver.revive();
+    await line.run(settings);
+    await until('made up for', () => new Set(idsOf('result')).size === 5);
+    await done(settings);
+  });
+
   test('a Redis that comes back empty costs no event', async () => {
     const settings = webhook();
     await line.run(settings);
@@ -267,12 +283,12 @@ describe.each(redisKinds())('on $name', ({ open }) => {
     await receiver.die();
     await line.inspect(3, 6, { stored: true });
     await until('it has read some', async () => (await line.status(settings)).trouble !== null);
-    await line.inspect(6, 400, { stored: true });
+    await line.inspect(6, 60, { stored: true });
     await redis.flush();
-    await line.inspect(400, 410, { stored: true });
+    await line.inspect(60, 70, { stored: true });
     await receiver.revive();
     const all = (kind: string) => new Set(idsOf(kind)).size;
-    await until('all told', () => all('result') === 410 && all('verdict') === 410);
+    await until('all told', () => all('result') === 70 && all('verdict') === 70);
     await until('nothing missed', async () => (await listGaps(line.store, 'mes')).length === 0);
     expect(await line.failed(settings)).toEqual([]);
   });
