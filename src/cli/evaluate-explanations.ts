@@ -6,13 +6,13 @@ import {
 } from '../fit/evaluate-explanations.js';
 import { bundleClassifier, type ExplainedClassifier } from '../fit/explained-classifier.js';
 import {
-  beatsRandom,
+  beatsChance,
   type FigureName,
   type FigureSummary,
   figureNames,
   isHigherBetter,
 } from '../fit/explanation-figures.js';
-import { randomName } from '../fit/image-explanations.js';
+import { isDrawn } from '../fit/image-explanations.js';
 import type { Config } from '../shared/config.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
 
@@ -69,23 +69,23 @@ export const figureTitles: Record<FigureName, string> = {
   insertion: 'insertion',
   flipping: 'flipping',
   road: 'ROAD',
-  severityRoad: 'ROAD of severity',
+  severityDeletion: 'deletion (severity)',
 };
 
-/** In two or three digits; a star stands by what does not surely beat a map drawn by lot. */
+/** In two or three digits; a star stands by what does not surely beat maps drawn by lot. */
 export function figureText(figure: FigureName, summary: FigureSummary | null, method: string): string {
   if (!summary) return '';
-  const value = figure === 'severityRoad' ? summary.mean.toFixed(1) : summary.mean.toFixed(3);
-  return method === randomName || beatsRandom(summary) ? value : `${value}*`;
+  const value = figure === 'severityDeletion' ? summary.mean.toFixed(1) : summary.mean.toFixed(3);
+  return isDrawn(method) || beatsChance(summary) ? value : `${value}*`;
 }
 
 /** What a reader has to know of the figures. */
 export function remarksOn(report: ExplanationsReport): string[] {
-  const { images, defective, withMask, measured, meanProbability, noiseImages, maskShare, classifier } = report;
+  const { images, defective, withMask, maskShare, measured, meanProbability, noiseImages, classifier } = report;
   return [
     `${images} of ${defective} defective images, ${withMask} of them with a mask${maskShare === null ? '' : `, which marks ${(100 * maskShare).toFixed(1)} % of an image on average`}`,
-    `deletion, insertion, flipping and ROAD watch the ${measured}, on average ${meanProbability.toFixed(3)} before a pixel is changed; ROAD of severity watches the anomaly score`,
-    `flipped pixels are drawn after ${noiseImages} good training images; ${randomName} is a map drawn by lot, and * stands by what does not surely beat it (95 %)`,
+    `deletion (pixels of a good image instead of the hottest), insertion (the hottest ones put into it), flipping (noise after ${noiseImages} good images) and ROAD watch the ${measured}, on average ${meanProbability.toFixed(3)} before a pixel is changed; deletion (severity) watches the anomaly score`,
+    '* does not surely beat both maps drawn by lot, pixel by pixel and in regions (95 %)',
     ...(classifier.weak
       ? [
           `the classifier is weak (held-out AUROC ${classifier.auroc!.toFixed(2)}): it hardly tells defects from good parts, so that what explains it says little about defects`,

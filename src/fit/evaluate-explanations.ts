@@ -16,7 +16,7 @@ import { isGood } from './evaluate.js';
 import type { JudgedImage } from './evaluate-images.js';
 import type { ExplainedClassifier } from './explained-classifier.js';
 import { type MethodSummary, summariseMethods } from './explanation-figures.js';
-import { anomalyMapName, type ExplanationsTask, type JudgedExplanations, randomName } from './image-explanations.js';
+import { anomalyMapName, drawnMaps, type ExplanationsTask, type JudgedExplanations } from './image-explanations.js';
 import { orderedMap } from './ordered-map.js';
 
 /** Cheap ones of those that work on every network: what an inspection shows first. */
@@ -51,9 +51,9 @@ export interface ExplanationEvaluation {
   noiseImages: number;
   /** Mean probability of a defect by the classifier, before any pixel is changed. */
   meanProbability: number;
-  /** Mean part of an image that its mask marks: energyInMask and pointingGame by chance. */
+  /** Mean part of an image that its mask marks: energyInMask by chance. */
   maskShare: number | null;
-  /** `random` is a map drawn by lot. */
+  /** Those asked for, and maps drawn by lot. */
   methods: Record<string, MethodSummary>;
 }
 
@@ -80,22 +80,14 @@ export async function evaluateExplanations(
   options: EvaluateExplanationsOptions,
 ): Promise<{ evaluation: ExplanationEvaluation; shown: ExplainedImage[] }> {
   const { images, bundle, classifier, compute, maxImageBytes, progress } = options;
-  const methods = [...assertMethods(options.methods), randomName];
+  const methods = [...assertMethods(options.methods), ...drawnMaps];
   const defective = images.filter((judged) => !isGood(judged));
   const chosen = choose(defective, options.mostImages);
-  const { statistics, background, count } = await readGoodImages(options);
-  const explain = async ({ image: { path }, anomalyMap, mask }: JudgedImage) => {
+  const { pictures, count, ...good } = await readGoodImages(options);
+  const explain = async ({ image: { path }, anomalyMap, mask }: JudgedImage, index: number) => {
     const bytes = await readFile(path);
-    const image = { bytes, anomalyMap, mask, scoring: bundle.scoring };
-    return await compute.run(explanationsTask, {
-      ...image,
-      classifier,
-      methods,
-      statistics,
-      background,
-      seed,
-      maxImageBytes,
-    });
+    const image = { bytes, anomalyMap, mask, goodPixels: pictures[index % pictures.length]!, scoring: bundle.scoring };
+    return await compute.run(explanationsTask, { ...image, ...good, classifier, methods, seed, maxImageBytes });
   };
   const judged: JudgedExplanations[] = [];
   const shown: ExplainedImage[] = [];
@@ -141,6 +133,7 @@ function choose(defective: readonly JudgedImage[], most: number): JudgedImage[] 
 
 /** Enough for a mean and a deviation at each pixel. */
 const mostGoodImages = 200;
+/** Of these the ones that deep-shap compares with, and that pixels are taken from. */
 const backgroundImages = 8;
 const readAtOnce = 8;
 
@@ -152,10 +145,10 @@ async function readGoodImages({ bundle: { bundle }, store, classifier }: Evaluat
   const read = async (image: number) => {
     const bytes = await store.get(trainingPictureKey(bundle, image));
     const { pixels } = await decodeInput(bytes, bundle.input, { maxImageBytes: bytes.length });
-    return prepareImage(pixels, H, W, classifier.input);
+    return { pixels, ...prepareImage(pixels, H, W, classifier.input) };
   };
   let moments: RunningMoments | undefined;
-  const few: FloatTensor[] = [];
+  const few: (FloatTensor & { pixels: Uint8Array })[] = [];
   for await (const each of orderedMap(drawn, readAtOnce, read)) {
     moments ??= createRunningMoments(each.data.length);
     moments.add(each.data);
@@ -169,6 +162,7 @@ async function readGoodImages({ bundle: { bundle }, store, classifier }: Evaluat
   return {
     statistics: { means: shareFloats(means), deviations: shareFloats(deviations) },
     background: { ...background, data: shareFloats(background.data) },
+    pictures: few.map(({ pixels }) => pixels),
     count: drawn.length,
   };
 }

@@ -1,6 +1,12 @@
 import { wilsonInterval } from '../shared/kernels/wilson-interval.js';
 import type { Interval } from './evaluate.js';
-import { type ExplanationFigures, type JudgedExplanations, randomName } from './image-explanations.js';
+import {
+  type DrawnMap,
+  drawnMaps,
+  type ExplanationFigures,
+  isDrawn,
+  type JudgedExplanations,
+} from './image-explanations.js';
 
 export type FigureName = keyof ExplanationFigures;
 
@@ -12,17 +18,20 @@ export const isHigherBetter: Record<FigureName, boolean> = {
   insertion: true,
   flipping: false,
   road: true,
-  severityRoad: true,
+  severityDeletion: false,
 };
 export const figureNames = Object.keys(isHigherBetter) as FigureName[];
 
-/** Over images; an interval holds the mean with 95 % certainty, and is null of a single image. */
-export interface FigureSummary {
-  images: number;
+/** Over images; the interval holds the mean with 95 % certainty, and is null of a single image. */
+export interface Estimate {
   mean: number;
   interval: Interval | null;
-  /** How much better than the map drawn by lot, image by image; null of that map itself. */
-  gain: { mean: number; interval: Interval | null } | null;
+}
+
+export interface FigureSummary extends Estimate {
+  images: number;
+  /** How much better than each map drawn by lot, image by image; null of these themselves. */
+  gains: Record<DrawnMap, Estimate> | null;
 }
 
 /** null where a figure cannot be had: without masks, or for this method. */
@@ -41,26 +50,30 @@ function summariseFigure(
   method: string,
   figure: FigureName,
 ): FigureSummary | null {
-  const pairs = judged.flatMap(({ methods }) => {
-    const [own, random] = [method, randomName].map((name) => methods[name]!.figures[figure]);
-    return own == null || random == null ? [] : [{ own, gain: isHigherBetter[figure] ? own - random : random - own }];
-  });
-  if (pairs.length === 0) return null;
-  const values = pairs.map(({ own }) => own);
+  const valuesOf = (name: string) => judged.flatMap(({ methods }) => methods[name]!.figures[figure] ?? []);
+  const values = valuesOf(method);
+  if (values.length === 0) return null;
   const { mean, interval } = estimate(values);
   const hits = values.reduce((sum, value) => sum + value, 0);
+  const sign = isHigherBetter[figure] ? 1 : -1;
+  const gainOver = (drawn: DrawnMap) => {
+    const others = valuesOf(drawn);
+    return estimate(values.map((value, image) => sign * (value - others[image]!)));
+  };
   return {
     images: values.length,
     mean,
     interval: figure === 'pointingGame' ? wilsonInterval(hits, values.length) : interval,
-    gain: method === randomName ? null : estimate(pairs.map(({ gain }) => gain)),
+    gains: isDrawn(method)
+      ? null
+      : (Object.fromEntries(drawnMaps.map((drawn) => [drawn, gainOver(drawn)])) as Record<DrawnMap, Estimate>),
   };
 }
 
 /** The 97.5 % quantile of the normal distribution. */
 const z = 1.959963984540054;
 
-function estimate(values: readonly number[]): { mean: number; interval: Interval | null } {
+function estimate(values: readonly number[]): Estimate {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   if (n < 2) return { mean, interval: null };
@@ -69,5 +82,6 @@ function estimate(values: readonly number[]): { mean: number; interval: Interval
   return { mean, interval: [mean - reach, mean + reach] };
 }
 
-/** Whether it is certain enough that a method beats the map drawn by lot. */
-export const beatsRandom = ({ gain }: FigureSummary): boolean => (gain?.interval?.[0] ?? 0) > 0;
+/** Whether it is certain that a method beats both maps drawn by lot. */
+export const beatsChance = ({ gains }: FigureSummary): boolean =>
+  gains !== null && Object.values(gains).every(({ interval }) => interval !== null && interval[0] > 0);

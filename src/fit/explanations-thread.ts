@@ -20,11 +20,12 @@ import { type BoundClassifier, bindClassifier } from './bound-classifier.js';
 import type { ExplainedClassifier } from './explained-classifier.js';
 import {
   anomalyMapName,
+  type DrawnMap,
   type ExplanationFigures,
   type ExplanationsTask,
+  isDrawn,
   type JudgedExplanation,
   type JudgedExplanations,
-  randomName,
 } from './image-explanations.js';
 
 // H, W: the bundle's input; h, w: the classifier's.
@@ -74,10 +75,7 @@ async function explain(name: string, { task, pixels, x, run, bound }: Explained)
   const { layout } = classifier.input;
   const axes = imageAxes(x.dims, layout);
   const { height: H, width: W } = scoring.input;
-  if (name === randomName) {
-    const random = createRandom(seed);
-    return Float32Array.from({ length: axes.H * axes.W }, () => random.uniform());
-  }
+  if (isDrawn(name)) return drawMap(name, axes.H, axes.W, seed);
   if (name === anomalyMapName) return resized(anomalyMap, H, W, axes.H, axes.W);
   const { differentiator, target } = bound;
   const isSame = axes.H === H && axes.W === W;
@@ -93,6 +91,17 @@ async function explain(name: string, { task, pixels, x, run, bound }: Explained)
   return displayExplanation(method.kind, maps[0]!, axes).data;
 }
 
+/** Cells of the last layer of most networks lie so many pixels apart. */
+const cellPixels = 32;
+
+function drawMap(name: DrawnMap, h: number, w: number, seed: number): Float32Array {
+  const random = createRandom(seed);
+  const step = name === 'random-pixels' ? 1 : cellPixels;
+  const [rows, columns] = [Math.ceil(h / step), Math.ceil(w / step)];
+  const cells = Float32Array.from({ length: rows * columns }, () => random.uniform());
+  return resized(cells, rows, columns, h, w);
+}
+
 const readNothing = (path: string) =>
   Promise.reject(new Error(`Expected no option that names a file but received ${path}`));
 
@@ -101,10 +110,12 @@ const resized = (map: Float32Array, H: number, W: number, h: number, w: number) 
 
 async function judge(name: string, map: Float32Array, explained: Explained): Promise<JudgedExplanation> {
   const { task, x, bound } = explained;
-  const { mask, scoring, statistics, seed } = task;
-  const axes = imageAxes(x.dims, task.classifier.input.layout);
+  const { mask, scoring, statistics, seed, classifier, goodPixels } = task;
+  const axes = imageAxes(x.dims, classifier.input.layout);
   const shown = resized(map, axes.H, axes.W, scoring.input.height, scoring.input.width);
-  const input = { image: x.data, axes, map, seed, statistics, valuesOf: bound.probabilitiesOf };
+  const { width: W } = scoring.input;
+  const other = prepareImage(goodPixels, scoring.input.height, W, classifier.input).data;
+  const input = { image: x.data, axes, map, seed, statistics, other, valuesOf: bound.probabilitiesOf };
   const { curves } = await measureFaithfulness(input, [
     'deletion',
     'insertion',
@@ -114,19 +125,22 @@ async function judge(name: string, map: Float32Array, explained: Explained): Pro
   ]);
   const figures: ExplanationFigures = {
     energyInMask: mask ? energyInMask(shown, mask) : null,
-    pointingGame: mask ? Number(pointingGame(shown, mask)) : null,
+    pointingGame: mask ? Number(pointingGame(shown, mask, W, nearPixels)) : null,
     deletion: curves.deletion.area,
     insertion: curves.insertion.area,
     flipping: curves.flipping.area,
     road: curves.roadColdest.area - curves.roadHottest.area,
-    severityRoad: name === anomalyMapName || name === randomName ? await severityRoad(shown, explained) : null,
+    severityDeletion: name === anomalyMapName || isDrawn(name) ? await severityDeletion(shown, explained) : null,
   };
   return { map: shown, figures };
 }
 
-/** ROAD of the anomaly score, in points of severity: noise or black pixels would only look more unusual. */
-async function severityRoad(map: Float32Array, { task, pixels }: Explained): Promise<number> {
-  const { scoring, seed } = task;
+/** What still counts as pointing at a mask. */
+const nearPixels = 15;
+
+/** Deletion with the severity of the anomaly score; pixels of a good image alone do not look unusual by themselves. */
+async function severityDeletion(map: Float32Array, { task, pixels }: Explained): Promise<number> {
+  const { scoring, seed, goodPixels } = task;
   const { height: H, width: W } = scoring.input;
   const axes = imageAxes([1, H, W, 3], 'nhwc');
   const valuesOf = async ({ count, write }: Rows) => {
@@ -134,16 +148,13 @@ async function severityRoad(map: Float32Array, { task, pixels }: Explained): Pro
     const image = new Float32Array(H * W * 3);
     for (let row = 0; row < count; row++) {
       write(row, image);
-      severities[row] = await severity(
-        Uint8Array.from(image, (value) => Math.min(Math.max(value + 0.5, 0), 255)),
-        scoring,
-      );
+      severities[row] = await severity(Uint8Array.from(image), scoring);
     }
     return severities;
   };
-  const input = { image: Float32Array.from(pixels), axes, map, seed, valuesOf };
-  const { curves } = await measureFaithfulness(input, ['roadHottest', 'roadColdest']);
-  return curves.roadColdest.area - curves.roadHottest.area;
+  const image = Float32Array.from(pixels);
+  const input = { image, axes, map, seed, other: Float32Array.from(goodPixels), valuesOf };
+  return (await measureFaithfulness(input, ['deletion'])).curves.deletion.area;
 }
 
 async function severity(pixels: Uint8Array, scoring: ScoringBundle): Promise<number> {

@@ -7,8 +7,13 @@ import type { ExplainedClassifier } from './explained-classifier.js';
 
 /** What explains no classifier, but is looked at beside what does. */
 export const anomalyMapName = 'anomaly-map';
-/** A map drawn by lot: what every figure of an explanation has to beat. */
-export const randomName = 'random';
+/**
+ * Maps drawn by lot, pixel by pixel and as smooth as a class activation map: what an explanation has to beat. A network minds
+ * scattered pixels more than as many in one place, so that neither stands for the other.
+ */
+export const drawnMaps = ['random-pixels', 'random-regions'] as const;
+export type DrawnMap = (typeof drawnMaps)[number];
+export const isDrawn = (name: string): name is DrawnMap => drawnMaps.includes(name as DrawnMap);
 
 /** A defective image, and what is judged on it. */
 export interface ExplanationsTask {
@@ -21,6 +26,8 @@ export interface ExplanationsTask {
   classifier: ExplainedClassifier;
   /** Names of methods of `explain`, and those above. */
   methods: readonly string[];
+  /** A good image, (H, W, 3) RGB: deleted pixels become those of it, and inserted ones come into it. */
+  goodPixels: Uint8Array;
   /** Of good images as the classifier is fed. */
   statistics: PixelStatistics;
   /** Some of these, which deep-shap compares with. */
@@ -47,7 +54,7 @@ export interface JudgedExplanation {
 /** Figures of one explanation of one image; null where there is no mask, or for what the figure is not measured. */
 export interface ExplanationFigures {
   energyInMask: number | null;
-  /** 1 where the hottest place lies on the mask, else 0. */
+  /** 1 where the hottest place lies on the mask or at most 15 pixels beside it, else 0. */
   pointingGame: number | null;
   /** Mean probabilities of a defect. */
   deletion: number;
@@ -55,6 +62,6 @@ export interface ExplanationFigures {
   flipping: number;
   /** What remains of the probability when the coldest pixels are imputed, less what remains when the hottest are. */
   road: number;
-  /** The same of the severity of the anomaly score, for the anomaly map and at random. */
-  severityRoad: number | null;
+  /** Deletion with the severity of the anomaly score in place of the probability: of the anomaly map, and of drawn maps. */
+  severityDeletion: number | null;
 }

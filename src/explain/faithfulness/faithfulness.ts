@@ -50,6 +50,11 @@ export interface FaithfulnessInput {
   seed: number;
   /** What flipped pixels are drawn from; by default what the image alone tells. */
   statistics?: PixelStatistics | undefined;
+  /**
+   * Another image of the same form: deleted pixels become those of it, and inserted ones come into it. By default deleted pixels
+   * become 0, and inserted ones come into the image blurred.
+   */
+  other?: Float32Array | undefined;
   /** What the network gives for each image, such as the probability of the class. */
   valuesOf: (rows: Rows) => Promise<Float64Array>;
 }
@@ -91,10 +96,13 @@ type MakeChange = (input: FaithfulnessInput, order: Int32Array) => Change;
 const changeMakers: Record<CurveName, MakeChange> = {
   flipping,
   flippingAtRandom: (input, order) => flipping(input, randomOrder(order.length, input.seed)),
-  deletion: ({ image, axes }, order) => all(axes, { start: image, order, values: new Float32Array(image.length) }),
-  insertion: ({ image, axes }, order) => {
-    const blurred = blurredBaseline(image, { ...axes, N: 1 });
-    return all(axes, { start: blurred, order, values: valuesAt(image, order, axes) });
+  deletion: ({ image, axes, other }, order) => {
+    const values = other ? valuesAt(other, order, axes) : new Float32Array(image.length);
+    return all(axes, { start: image, order, values });
+  },
+  insertion: ({ image, axes, other }, order) => {
+    const start = other ?? blurredBaseline(image, { ...axes, N: 1 });
+    return all(axes, { start, order, values: valuesAt(image, order, axes) });
   },
   roadHottest: imputation,
   roadColdest: (input, order) => imputation(input, order.toReversed()),

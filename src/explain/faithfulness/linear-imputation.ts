@@ -47,9 +47,11 @@ export function imputeLinearly(
   const { pixels } = system;
   const random = createRandom(seed);
   const imputed = Float32Array.from(image);
+  let solution = new Float64Array(0);
   for (let c = 0; c < C; c++) {
     const valueAt = (p: number) => image[p * positionStep + c * channelStep]!;
-    const solution = solve(levels, knownSums(system, valueAt, H, W));
+    const isLikeLast = c > 0 && removed.every((_, p) => valueAt(p) === image[p * positionStep + (c - 1) * channelStep]);
+    if (!isLikeLast) solution = solve(levels, knownSums(system, valueAt, H, W)); // a grey image has three equal channels
     for (const [u, p] of pixels.entries()) {
       imputed[p * positionStep + c * channelStep] = solution[u]! + (deviation && deviation * random.normal());
     }
@@ -142,7 +144,7 @@ const tolerance = 1e-6;
  * Conjugate gradients (Hestenes and Stiefel 1952), U steps at most. Preconditioned by a cycle over all sizes of the image they take
  * ten to twenty, where plain ones take as many as a removed region is wide.
  */
-function solve(levels: readonly Level[], known: Float64Array): Float64Array {
+function solve(levels: readonly Level[], known: Float64Array): Float64Array<ArrayBuffer> {
   const { system, residual, correction, product } = levels[0]!;
   const { unknowns, diagonal } = system;
   const U = known.length;

@@ -20,14 +20,25 @@ export function energyInMask(map: Float32Array, mask: Uint8Array): number {
 }
 
 /**
- * Whether the hottest place of a map lies on a mask; of several that are equally hot all have to, so that a map that is alike
- * everywhere hits nothing. (Zhang et al., arXiv:1608.00507, section 4.2.)
+ * Whether the hottest place of a map lies on a mask, or near it; of several that are equally hot all have to, so that a map that
+ * is alike everywhere hits nothing. (Zhang et al., arXiv:1608.00507, section 4.2, where 15 pixels are near.)
  *
- * @param map (H, W) @param mask (H, W), not 0 on the defect
+ * @param map (H, W) @param mask (H, W), not 0 on the defect @param tolerance distance in pixels that still counts
  * @throws SHAPE_MISMATCH
  */
-export function pointingGame(map: Float32Array, mask: Uint8Array): boolean {
-  expectShape('mask', mask, { P: map.length });
+export function pointingGame(map: Float32Array, mask: Uint8Array, W: number, tolerance = 0): boolean {
+  expectShape('mask', mask, { H: map.length / W, W });
   const hottest = map.reduce((most, heat) => Math.max(most, heat), Number.NEGATIVE_INFINITY);
-  return map.every((heat, p) => heat < hottest || mask[p] !== 0);
+  return map.every((heat, p) => heat < hottest || isNear(mask, p, W, tolerance));
+}
+
+function isNear(mask: Uint8Array, p: number, W: number, tolerance: number): boolean {
+  const [y, x] = [Math.floor(p / W), p % W];
+  const reach = Math.floor(tolerance);
+  for (let v = Math.max(0, y - reach); v <= Math.min(mask.length / W - 1, y + reach); v++) {
+    for (let u = Math.max(0, x - reach); u <= Math.min(W - 1, x + reach); u++) {
+      if (mask[v * W + u] !== 0 && Math.hypot(v - y, u - x) <= tolerance) return true;
+    }
+  }
+  return false;
 }

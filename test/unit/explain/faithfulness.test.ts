@@ -234,6 +234,15 @@ describe('faithfulness', () => {
     expect(wrong.roadColdest.area - wrong.roadHottest.area).toBeLessThan(-0.2);
   });
 
+  test('takes deleted pixels from another image, and puts inserted ones into it', async () => {
+    const other = new Float32Array(3 * 1024).fill(0.4);
+    const map = float32(1024, (p) => (inQuarter(p) ? 1 : 0));
+    const { curves } = await measureFaithfulness({ ...input, map, other }, ['deletion', 'insertion']);
+    expectClose([curves.deletion.values[0]!, curves.deletion.values.at(-1)!], [1, 0.4], { atol: 1e-6 });
+    expectClose([curves.insertion.values[0]!, curves.insertion.values.at(-1)!], [0.4, 1], { atol: 1e-6 });
+    expect(Object.keys(curves)).toEqual(['deletion', 'insertion']);
+  });
+
   test('is measured from the image on, in a known number of forward passes', async () => {
     const { forwardPasses, curves } = await measure(float32(1024, (p) => Math.sin(p)));
     const lengths = Object.values(curves).map(({ parts, values }) => [parts.length, values.length]);
@@ -282,14 +291,24 @@ describe('where masks exist', () => {
   });
 
   test('the hottest place hits or misses', () => {
-    expect(pointingGame(Float32Array.of(0, 1, 5, 4), mask)).toBe(true);
-    expect(pointingGame(Float32Array.of(6, 1, 5, 4), mask)).toBe(false);
-    expect(pointingGame(Float32Array.of(5, 1, 5, 4), mask)).toBe(false);
-    expect(pointingGame(new Float32Array(4), mask)).toBe(false);
+    expect(pointingGame(Float32Array.of(0, 1, 5, 4), mask, 2)).toBe(true);
+    expect(pointingGame(Float32Array.of(6, 1, 5, 4), mask, 2)).toBe(false);
+    expect(pointingGame(Float32Array.of(5, 1, 5, 4), mask, 2)).toBe(false);
+    expect(pointingGame(new Float32Array(4), mask, 2)).toBe(false);
+  });
+
+  test('a place near the mask hits where that is allowed', () => {
+    const corner = Uint8Array.from({ length: 20 }, (_, p) => Number(p === 19));
+    const hotAt = (place: number) => Float32Array.from({ length: 20 }, (_, p) => Number(p === place));
+    // (4, 5): from row 3, column 4 to row 0, column 0
+    expect(pointingGame(hotAt(0), corner, 5, 4.9)).toBe(false);
+    expect(pointingGame(hotAt(0), corner, 5, 5)).toBe(true);
+    expect(pointingGame(hotAt(18), corner, 5, 0)).toBe(false);
+    expect(pointingGame(hotAt(18), corner, 5, 1)).toBe(true);
   });
 
   test('masks of another size are refused', () => {
     expect(() => energyInMask(new Float32Array(5), mask)).toThrowError(/Expected 5 values/);
-    expect(() => pointingGame(new Float32Array(5), mask)).toThrowError(/Expected 5 values/);
+    expect(() => pointingGame(new Float32Array(6), mask, 2)).toThrowError(/Expected 6 values/);
   });
 });
