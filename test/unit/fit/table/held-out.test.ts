@@ -65,7 +65,7 @@ describe('the interval', () => {
 
 test('every fold has its share of each class', () => {
   const values = Float64Array.from({ length: 50 }, (_, row) => (row < 10 ? 1 : 0));
-  const foldOf = dealFolds({ name: 'y', values, classes: ['good', 'bad'] }, 5, 3);
+  const foldOf = dealFolds({ name: 'y', values, classes: ['good', 'bad'] }, 5, 5);
   for (let fold = 0; fold < 5; fold++) {
     const members = [...foldOf.keys()].filter((row) => foldOf[row] === fold);
     expect([members.length, members.filter((row) => row < 10).length]).toEqual([10, 2]);
