@@ -8,9 +8,10 @@ import { gradcamKey, inspectionIdOf } from '../shared/keys.js';
 import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import { explainImage } from '../workers/explain-image.js';
-import { isExplained, joinResult } from '../workers/finalize.js';
+import { addSimilar, isExplained, joinResult } from '../workers/finalize.js';
 import type { ClassifierContext } from '../workers/gradcam.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
+import { createSimilarLookup, type FindSimilar } from '../workers/similar-lookup.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark, type Session } from './command-line.js';
 import { type Inspected, writeContactSheet, writeInspection } from './inspection-folders.js';
 import { assertPlaceForPictures, type PicturesOptions, picturesOption } from './pictures-option.js';
@@ -42,11 +43,12 @@ export const inspect = defineCommand(
       const bundle = await loadBundle(store, options.product, version);
       const classifiers = await loadClassifiers(config);
       const classifier = { compute, classifiers, maxLoadedBundles: config.maxLoadedBundles };
+      const findSimilar = createSimilarLookup(session);
       const progress = createProgress('inspecting', images.length);
       const results = await pMap(
         images,
         async (image) => {
-          const inspected = await inspectImage(image, { session, classifier, scorer, bundle, policy });
+          const inspected = await inspectImage(image, { session, classifier, scorer, bundle, policy, findSimilar });
           if (out !== undefined) await writeInspection(inspected, out, pictures, store);
           progress.tick();
           return inspected.result;
@@ -68,6 +70,7 @@ interface Inspector {
   scorer: Scorer;
   bundle: LoadedBundle;
   policy: Policy;
+  findSimilar: FindSimilar;
 }
 
 async function inspectImage(path: string, inspector: Inspector): Promise<Inspected> {
@@ -94,7 +97,7 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
 async function explain(
   inspection: Inspection,
   image: ScoredImage,
-  { scorer, classifier, bundle }: Inspector,
+  { scorer, classifier, bundle, findSimilar }: Inspector,
 ): Promise<Inspected> {
   const scoredInspection = { ...inspection, scored: image.scored };
   if (!isExplained(scoredInspection)) return { result: joinResult(scoredInspection, undefined), files: {} };
@@ -106,7 +109,9 @@ async function explain(
     'overlay.png': overlay,
     ...(gradcamMap && { 'gradcam.npy': gradcamMap }),
   };
-  return { result: joinResult(scoredInspection, outcomes), files };
+  const result = joinResult(scoredInspection, outcomes);
+  addSimilar(result, await findSimilar(scoredInspection));
+  return { result, files };
 }
 
 function failedResultOf({ priority, policy, ...identity }: Inspection, error: PatchlineError): FailedResult {

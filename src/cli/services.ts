@@ -9,7 +9,12 @@ export interface Service {
  * What `up` runs beside the workers of all stages, and `worker NAME` alone; undefined where the configuration asks for none
  * of it. Loaded when it is started.
  */
-export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {};
+export const services: Record<string, (connection: Connection) => Promise<Service | undefined>> = {
+  history: async (connection) =>
+    connection.config.history.enabled
+      ? (await import('../history/writer.js')).startHistoryWriter(connection)
+      : undefined,
+};
 
 export async function startServices(names: string[], connection: Connection): Promise<Service> {
   const started = await Promise.all(names.map((name) => services[name]!(connection)));

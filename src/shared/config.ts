@@ -36,6 +36,9 @@ const count = (least: number) =>
     z.number().int().min(least),
   );
 
+/** A switch; environment variables bring it as text. */
+const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean());
+
 const name = z.string().regex(namePattern, `Expected a name that matches ${namePattern.source}`);
 
 /** A product's own classifier, explained in place of the bundle's. What each setting means: docs/classifier.md. */
@@ -99,6 +102,17 @@ export const configSchema = z.strictObject({
     .refine(({ images, results }) => (results ?? Number.POSITIVE_INFINITY) >= (images ?? Number.POSITIVE_INFINITY), {
       message: 'Expected results to be kept at least as long as images: an image without a result is inspected again',
     }),
+  /** The table of past inspections. */
+  history: z
+    .strictObject({
+      /** Whether `up` keeps it and results name similar inspections from it. */
+      enabled: flag.default(true),
+      /** Similar inspections that a result names. */
+      similar: count(1).default(5),
+      /** Days of capture that the writer compares with the store when it starts. */
+      catchUpDays: count(1).default(3),
+    })
+    .prefault({}),
   queue: z
     .strictObject({
       /** What all keys in Redis begin with. */
