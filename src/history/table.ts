@@ -21,8 +21,12 @@ export async function openHistory(store: Place): Promise<History | undefined> {
   if (!mayHaveHistory(store)) return undefined; // connecting would make the folder
   return await reach(store, async () => {
     const connection = await connectTo(store);
-    if (!(await connection.tableNames()).includes(tableName)) return undefined;
-    return { url: store.url, table: await connection.openTable(tableName) };
+    try {
+      return { url: store.url, table: await connection.openTable(tableName) };
+    } catch (error) {
+      if (messageOf(error).startsWith(`Table '${tableName}' was not found`)) return undefined;
+      throw error;
+    }
   });
 }
 
