@@ -15,22 +15,24 @@ export interface FoundSimilar {
 
 export type FindSimilar = (inspection: ScoredInspection) => Promise<FoundSimilar>;
 
-/** No inspection waits longer for history. */
-const limitMs = 2_000;
-/** After history was missing or did not answer, no inspection asks for it for this long. */
-const pauseMs = 10_000;
+interface Timing {
+  /** No inspection waits longer for history. */
+  limitMs?: number;
+  /** After history was missing or did not answer, no inspection asks for it for this long. */
+  pauseMs?: number;
+}
 
 /** Looks up similar inspections for results. Never throws: an inspection is whole without them. */
 export function createSimilarLookup(
   { store, config, logger }: { store: ObjectStore; config: Config; logger: Logger },
-  { limit = limitMs, pause = pauseMs } = {},
+  { limitMs = 2_000, pauseMs = 10_000 }: Timing = {},
 ): FindSimilar {
   let history: History | undefined;
   let paused: { until: number; found: FoundSimilar } | undefined;
 
   async function look(inspection: ScoredInspection): Promise<Similar[] | undefined> {
     const [{ openHistory }, { findSimilar, suspectOf }] = await loadHistory();
-    return await within(limit, async () => {
+    return await within(limitMs, async () => {
       history ??= await openHistory(store);
       if (!history) return undefined;
       const found = await findSimilar(history, suspectOf(inspection, inspection.scored), config.history.similar);
@@ -44,12 +46,12 @@ export function createSimilarLookup(
     try {
       const similar = await look(inspection);
       if (similar) return { similar };
-      paused = { until: Date.now() + pause, found: {} };
+      paused = { until: Date.now() + pauseMs, found: {} };
     } catch (error) {
       logger.warn({ inspectionId: inspection.inspectionId, err: error }, 'no similar inspections: history unavailable');
       history = undefined;
       const warning = { code: 'HISTORY_UNAVAILABLE', message: messageOf(error) };
-      paused = { until: Date.now() + pause, found: { warning } };
+      paused = { until: Date.now() + pauseMs, found: { warning } };
     }
     return paused.found;
   };
@@ -58,10 +60,10 @@ export function createSimilarLookup(
 /** Loaded when first needed: LanceDB is large, and most lines are good. */
 const loadHistory = () => Promise.all([import('../history/table.js'), import('../history/nearest.js')]);
 
-async function within<T>(limit: number, task: () => Promise<T>): Promise<T> {
+async function within<T>(limitMs: number, task: () => Promise<T>): Promise<T> {
   const ended = new AbortController();
-  const late = sleep(limit, undefined, { signal: ended.signal }).then(() => {
-    throw new Error(`Expected an answer of the history of inspections within ${limit} ms`);
+  const late = sleep(limitMs, undefined, { signal: ended.signal }).then(() => {
+    throw new Error(`Expected an answer of the history of inspections within ${limitMs} ms`);
   });
   try {
     return await Promise.race([task(), late]);

@@ -44,11 +44,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit history ingest inspect quantiles reconcile similar status up worker'.split(
         ' ',
       ),
     );
-    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /backfill|\bserve\b|\bwatch|fit-table|\breview [A-Z]|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -94,6 +94,9 @@ const usage: [args: string, says: string | RegExp][] = [
   ['bundles threshold kol', "required option '--severity <number>' not specified"],
   ['bundles threshold kol --severity 0', /Expected a number above 0/],
   ['bundles threshold kol --severity -5', /Expected a number above 0/],
+  ['similar part.jpg', "required option '--product <name>' not specified"],
+  ['similar part.jpg --product kol --k 0', /Expected a whole number of at least 1/],
+  ['history', ''],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],

@@ -39,6 +39,7 @@ test('without a file and variables everything has its default', async () => {
     logLevel: 'warn',
     limits: { maxBacklog: 10_000, maxImageBytes: 50_000_000 },
     retention: { work: 7, results: null, images: null },
+    history: { enabled: true, similar: 5, catchUpDays: 3 },
     queue: {
       prefix: 'patchline',
       lockDurationMs: 30_000,
@@ -74,6 +75,9 @@ describe('where it comes from', () => {
       PATCHLINE_RETENTION_WORK: '2d',
       PATCHLINE_RETENTION_RESULTS: '2y',
       PATCHLINE_RETENTION_IMAGES: '8w',
+      PATCHLINE_HISTORY_ENABLED: 'false',
+      PATCHLINE_HISTORY_SIMILAR: '9',
+      PATCHLINE_HISTORY_CATCH_UP_DAYS: '30',
       PATCHLINE_QUEUE_PREFIX: 'other',
       PATCHLINE_QUEUE_LOCK_DURATION_MS: '2000',
       PATCHLINE_QUEUE_STALLED_INTERVAL_MS: '500',
@@ -92,6 +96,7 @@ describe('where it comes from', () => {
       logLevel: 'debug',
       limits: { maxBacklog: 9, maxImageBytes: 1_000_000 },
       retention: { work: 2, results: 730, images: 56 },
+      history: { enabled: false, similar: 9, catchUpDays: 30 },
       queue: { prefix: 'other', lockDurationMs: 2_000, stalledIntervalMs: 500, backoffMs: 100, keepCompleted: 50 },
     });
     const maxImageBytes = (await loadConfig(path, { PATCHLINE_LIMITS_MAX_IMAGE_BYTES: '2KB' })).limits.maxImageBytes;
