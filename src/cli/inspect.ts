@@ -9,9 +9,10 @@ import { type LoadedBundle, loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer, type ScoredImage, type Scorer } from '../shared/patchcore/scorer.js';
 import type { ProcessData } from '../shared/process-data.js';
 import { type ExplainContext, explainImage } from '../workers/explain-image.js';
-import { isExplained, joinResult } from '../workers/finalize.js';
+import { addSimilar, isExplained, joinResult } from '../workers/finalize.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
 import { loadTables } from '../workers/load-tables.js';
+import { createSimilarLookup, type FindSimilar } from '../workers/similar-lookup.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark, type Session } from './command-line.js';
 import { type Inspected, writeContactSheet, writeInspection } from './inspection-folders.js';
 import { assertPlaceForPictures, type PicturesOptions, picturesOption } from './pictures-option.js';
@@ -43,11 +44,12 @@ export const inspect = defineCommand(
       const bundle = await loadBundle(store, options.product, version);
       const [classifiers, tables] = [await loadClassifiers(config), await loadTables(config)];
       const explaining = { compute, classifiers, tables, maxLoadedBundles: config.maxLoadedBundles };
+      const findSimilar = createSimilarLookup(session);
       const progress = createProgress('inspecting', images.length);
       const results = await pMap(
         images,
         async (image) => {
-          const inspected = await inspectImage(image, { session, explaining, scorer, bundle, policy });
+          const inspected = await inspectImage(image, { session, explaining, scorer, bundle, policy, findSimilar });
           if (out !== undefined) await writeInspection(inspected, out, pictures, store);
           progress.tick();
           return inspected.result;
@@ -69,6 +71,7 @@ interface Inspector {
   scorer: Scorer;
   bundle: LoadedBundle;
   policy: Policy;
+  findSimilar: FindSimilar;
 }
 
 async function inspectImage(path: string, inspector: Inspector): Promise<Inspected> {
@@ -95,7 +98,7 @@ async function inspectImage(path: string, inspector: Inspector): Promise<Inspect
 async function explain(
   inspection: Inspection,
   image: ScoredImage,
-  { scorer, explaining, bundle }: Inspector,
+  { scorer, explaining, bundle, findSimilar }: Inspector,
 ): Promise<Inspected> {
   const scoredInspection = { ...inspection, scored: image.scored };
   if (!isExplained(scoredInspection)) return { result: joinResult(scoredInspection, undefined), files: {} };
@@ -108,7 +111,9 @@ async function explain(
     'overlay.png': overlay,
     ...(gradcamMap && { 'gradcam.npy': gradcamMap }),
   };
-  return { result: joinResult(scoredInspection, outcomes), files };
+  const result = joinResult(scoredInspection, outcomes);
+  addSimilar(result, await findSimilar(scoredInspection));
+  return { result, files };
 }
 
 function failedResultOf({ priority, policy, ...identity }: Inspection, error: PatchlineError): FailedResult {

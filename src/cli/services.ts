@@ -22,6 +22,10 @@ export const services: Record<string, (connection: Connection) => Promise<Servic
   },
   watch: async (connection) => (await import('./watch-services.js')).startWatching(connection),
   poll: async (connection) => (await import('./watch-services.js')).startPolling(connection),
+  history: async (connection) =>
+    connection.config.history.enabled
+      ? (await import('../history/writer.js')).startHistoryWriter(connection)
+      : undefined,
 };
 
 /** Starts all of them, or none: what is left of a failure would keep the process alive. */

@@ -37,6 +37,9 @@ const count = (least: number, most = Number.MAX_SAFE_INTEGER) =>
     z.number().int().min(least).max(most),
   );
 
+/** A switch; environment variables bring it as text. */
+const flag = z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean());
+
 const name = z.string().regex(namePattern, `Expected a name that matches ${namePattern.source}`);
 
 /** A product's own classifier, explained in place of the bundle's. What each setting means: docs/classifier.md. */
@@ -162,6 +165,17 @@ export const configSchema = z.strictObject({
         .regex(/^[\x21-\x7e]+$/, 'Expected visible ASCII characters')
         .nullable()
         .default(null),
+    })
+    .prefault({}),
+  /** The table of past inspections. */
+  history: z
+    .strictObject({
+      /** Whether `up` keeps it and results name similar inspections from it. */
+      enabled: flag.default(true),
+      /** Similar inspections that a result names. */
+      similar: count(1).default(5),
+      /** Days of capture that the writer compares with the store when it starts. */
+      catchUpDays: count(1).default(3),
     })
     .prefault({}),
   queue: z

@@ -14,7 +14,7 @@ const box = z.tuple([z.number(), z.number(), z.number(), z.number()]);
 export const policySchema = z.enum(['flagged', 'all']);
 export type Policy = z.infer<typeof policySchema>;
 export type Verdict = z.infer<typeof verdictSchema>;
-const verdictSchema = z.enum(['good', 'anomalous']);
+export const verdictSchema = z.enum(['good', 'anomalous']);
 
 /** Corners [x, y] as fractions of the upright image's width and height, so that they hold at any resolution. */
 const polygonSchema = z.array(z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)])).min(3);
@@ -148,6 +148,16 @@ const resultHead = {
   process: inspectionSchema.shape.process,
 };
 
+/** A past inspection that is like this one. `review` is what a person said of it, null where nobody has. */
+export const similarSchema = z.strictObject({
+  inspectionId: inspectionSchema.shape.inspectionId,
+  /** 0 for the same; docs/history.md says how it is measured. */
+  distance: z.number(),
+  verdict: verdictSchema,
+  review: verdictSchema.nullable(),
+});
+export type Similar = z.infer<typeof similarSchema>;
+
 /** result.json of an inspection that has a verdict. */
 export const scoredResultSchema = z.strictObject({
   ...resultHead,
@@ -156,6 +166,8 @@ export const scoredResultSchema = z.strictObject({
   risk: riskSchema.optional(),
   classifier: classifierSchema.optional(),
   attribution: processAttributionSchema.optional(),
+  /** The most similar first; absent where no history was there. */
+  similar: z.array(similarSchema).optional(),
   explanations: z.partialRecord(z.enum(explanationNames), explanationSchema).optional(),
   artefacts: z.strictObject({ overlay: z.string(), anomalyMap: z.string(), gradcam: z.string().optional() }).optional(),
   /** Only where the inspection is incomplete: what a retry needs after Redis was lost. */

@@ -19,6 +19,7 @@ export const errorCodes = {
   FEATURES_FAILED: 'The risk could not be attributed, because the features stage failed',
   FIT_NOT_CONVERGED: 'A model could not be fitted to its training rows; one of their values may not be finite',
   GRADIENT_UNREACHABLE: 'Nothing that can be differentiated leads from a tensor to what is explained',
+  HISTORY_UNAVAILABLE: 'The history of inspections is not there or cannot be used',
   IMAGE_NOT_FOUND: 'The image key names no object',
   IMAGE_TOO_LARGE: 'The image has more bytes or more pixels than allowed',
   IMAGE_UNREADABLE: 'The bytes are not a whole image that can be decoded',

@@ -31,6 +31,7 @@ export function inspectionFolder(inspectionId: string): string {
 }
 
 export const resultKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/result.json`;
+export const reviewKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/review.json`;
 export const anomalyMapKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/anomaly-map.npy`;
 export const overlayKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/overlay.png`;
 export const gradcamKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/gradcam.npy`;

@@ -3,11 +3,14 @@ import { anomalyMapKey, overlayKey, resultKey, workKey } from '../shared/keys.js
 import { eventOf, readResult } from '../shared/results.js';
 import { type ObjectStore, putJson } from '../shared/store/object-store.js';
 import type { ChildOutcomes } from './child-outcomes.js';
+import type { FindSimilar, FoundSimilar } from './similar-lookup.js';
 
 export interface FinalizeContext {
   store: ObjectStore;
   childOutcomes(): Promise<ChildOutcomes>;
   publishResult(event: InspectionEvent): Promise<void>;
+  /** Of an explained image; where history is kept. */
+  findSimilar?: FindSimilar;
   /** Draws all pictures of an explained image; where they are asked for. */
   storePictures?(result: ScoredResult): Promise<Warning[]>;
 }
@@ -49,13 +52,19 @@ export function joinResult(
 export const isExplained = ({ policy, scored }: ScoredInspection): boolean =>
   policy === 'all' || scored.verdict === 'anomalous';
 
+/** Adds the similar inspections to a result, or the warning that history could not tell. */
+export function addSimilar(result: ScoredResult, { similar, warning }: FoundSimilar): void {
+  if (similar) result.similar = similar;
+  if (warning) result.warnings = [...result.warnings, warning];
+}
+
 /**
  * Joins what the stages found into result.json, tells it and deletes the work object: in this order, so that a run that
  * dies in between leaves work that the next run does again. A result never gets worse.
  */
 export async function finalize(
   data: ScoredInspection,
-  { store, childOutcomes, publishResult, storePictures }: FinalizeContext,
+  { store, childOutcomes, publishResult, findSimilar, storePictures }: FinalizeContext,
 ): Promise<{ status: 'done' | 'incomplete' }> {
   const explained = isExplained(data);
   const result = joinResult(data, explained ? await childOutcomes() : undefined);
@@ -63,6 +72,7 @@ export async function finalize(
   if (result.status === 'incomplete' && (await readResult(store, inspectionId))?.status === 'done') {
     return { status: 'done' };
   }
+  if (explained && findSimilar) addSimilar(result, await findSimilar(data));
   if (explained && storePictures) result.warnings = [...result.warnings, ...(await storePictures(result))];
   await putJson(store, resultKey(inspectionId), result);
   await publishResult(eventOf(data, { status: result.status, scored: data.scored }));

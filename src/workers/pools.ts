@@ -15,6 +15,7 @@ import type { TableModel } from './process-attribution.js';
 import { type JobTools, type RunningWorker, runWorker } from './run-worker.js';
 import { score } from './score.js';
 import { shap } from './shap.js';
+import { createSimilarLookup } from './similar-lookup.js';
 import { storePictures } from './store-pictures.js';
 import type { UserClassifier } from './user-classifier.js';
 
@@ -36,6 +37,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
   const compute = createCompute({ threads: config.threads });
   const { get: loadBundle } = createBundleCache(store, maxLoadedBundles);
   const common = { store, queues, logger, concurrency: 2 * config.threads };
+  const findSimilar = createSimilarLookup({ store, config, logger });
   const start: Record<Stage, () => RunningWorker> = {
     score: () => startScore({ ...common, compute, loadBundle, config }),
     gradcam: () =>
@@ -69,6 +71,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
             store,
             childOutcomes: () => childOutcomes(job, queues, tables.has(data.product)),
             publishResult: (event) => publish(queues, 'results', event),
+            findSimilar,
             ...(config.pictures === 'all' && {
               storePictures: (result) => storePictures(result, { store, compute }),
             }),

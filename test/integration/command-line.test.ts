@@ -55,17 +55,20 @@ describe('help', () => {
       'failed',
       'fit',
       'fit-table',
+      'history',
       'ingest',
       'inspect',
       'quantiles',
       'reconcile',
       'serve',
+      'similar',
       'sinks',
       'status',
       'up',
+      'watch',
       'worker',
     ]);
-    const later = /backfill|\bwatch|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /\breview [A-Z]|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -111,6 +114,9 @@ const usage: [args: string, says: string | RegExp][] = [
   ['bundles threshold kol', "required option '--severity <number>' not specified"],
   ['bundles threshold kol --severity 0', /Expected a number above 0/],
   ['bundles threshold kol --severity -5', /Expected a number above 0/],
+  ['similar part.jpg', "required option '--product <name>' not specified"],
+  ['similar part.jpg --product kol --k 0', /Expected a whole number of at least 1/],
+  ['history', ''],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],

@@ -40,6 +40,7 @@ test('without a file and variables everything has its default', async () => {
     limits: { maxBacklog: 10_000, maxImageBytes: 50_000_000 },
     retention: { work: 7, results: null, images: null },
     serve: { port: null, host: '127.0.0.1', token: null },
+    history: { enabled: true, similar: 5, catchUpDays: 3 },
     queue: {
       prefix: 'patchline',
       lockDurationMs: 30_000,
@@ -79,6 +80,9 @@ describe('where it comes from', () => {
       PATCHLINE_SERVE_PORT: '8081',
       PATCHLINE_SERVE_HOST: '0.0.0.0',
       PATCHLINE_SERVE_TOKEN: 'a-secret',
+      PATCHLINE_HISTORY_ENABLED: 'false',
+      PATCHLINE_HISTORY_SIMILAR: '9',
+      PATCHLINE_HISTORY_CATCH_UP_DAYS: '30',
       PATCHLINE_QUEUE_PREFIX: 'other',
       PATCHLINE_QUEUE_LOCK_DURATION_MS: '2000',
       PATCHLINE_QUEUE_STALLED_INTERVAL_MS: '500',
@@ -99,6 +103,7 @@ describe('where it comes from', () => {
       limits: { maxBacklog: 9, maxImageBytes: 1_000_000 },
       retention: { work: 2, results: 730, images: 56 },
       serve: { port: 8_081, host: '0.0.0.0', token: 'a-secret' },
+      history: { enabled: false, similar: 9, catchUpDays: 30 },
       queue: { prefix: 'other', lockDurationMs: 2_000, stalledIntervalMs: 500, backoffMs: 100, keepCompleted: 50 },
     });
     const maxImageBytes = (await loadConfig(path, { PATCHLINE_LIMITS_MAX_IMAGE_BYTES: '2KB' })).limits.maxImageBytes;

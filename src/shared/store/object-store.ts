@@ -71,9 +71,8 @@ export function objectNotFound(url: string, key: string): PatchlineError {
   });
 }
 
-/** All objects under a prefix, page by page. */
-export async function* listAll(store: ObjectStore, prefix: string): AsyncGenerator<ObjectInfo> {
-  let after: string | undefined;
+/** All objects under a prefix, or those after a key, page by page. */
+export async function* listAll(store: ObjectStore, prefix: string, after?: string): AsyncGenerator<ObjectInfo> {
   do {
     const page = await store.list(prefix, { after, limit: 10_000 }); // a directory reads its names anew for each page
     yield* page.objects;

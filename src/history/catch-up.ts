@@ -1,0 +1,44 @@
+import { listAll, type ObjectStore } from '../shared/store/object-store.js';
+import { readRows } from './rows.js';
+import type { History } from './table.js';
+
+/** What was written last of each inspection captured on a date or later: its result or its review. Only those with a result. */
+export async function* listResults(
+  store: ObjectStore,
+  since = '',
+): AsyncGenerator<{ inspectionId: string; writtenAt: Date }> {
+  let current: { inspectionId: string; writtenAt: Date; hasResult: boolean } | undefined;
+  for await (const { key, modifiedAt } of listAll(store, 'inspections/', `inspections/${since}`)) {
+    const [, , inspectionId, file] = key.split('/') as [string, string, string, string?];
+    if (current?.inspectionId !== inspectionId) {
+      if (current?.hasResult) yield current;
+      current = { inspectionId, writtenAt: new Date(0), hasResult: false };
+    }
+    if (file !== 'result.json' && file !== 'review.json') continue;
+    if (modifiedAt > current.writtenAt) current.writtenAt = modifiedAt;
+    if (file === 'result.json') current.hasResult = true;
+  }
+  if (current?.hasResult) yield current;
+}
+
+/**
+ * Inspections captured on a date or later whose row is missing or older than their result or review.
+ *
+ * @param since UTC date, yyyy-mm-dd
+ */
+export async function* missingRows(
+  { store, history }: { store: ObjectStore; history: History },
+  since: string,
+): AsyncGenerator<string> {
+  const recorded = new Map<string, Date>();
+  for await (const { inspectionId, recordedAt } of readRows(history, { since: new Date(since) }, [
+    'inspectionId',
+    'recordedAt',
+  ])) {
+    recorded.set(inspectionId, recordedAt);
+  }
+  for await (const { inspectionId, writtenAt } of listResults(store, since)) {
+    const at = recorded.get(inspectionId);
+    if (!at || at < writtenAt) yield inspectionId;
+  }
+}
