@@ -1,4 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { Argument, InvalidArgumentError, Option } from 'commander';
 import { cardLines, cardText } from '../fit/table/card-text.js';
 import { readTrainingTable } from '../fit/table/csv-training-table.js';
@@ -12,9 +13,9 @@ import { namePattern } from '../shared/keys.js';
 import { writeNpy } from '../shared/npy.js';
 import { jsonBytes } from '../shared/store/object-store.js';
 import { writeTable } from '../shared/tables/csv-table.js';
-import { answer, type CommonOptions, date, defineCommand, openSession, wholeNumber } from './command-line.js';
+import { answer, type CommonOptions, date, defineCommand, openSession, remark, wholeNumber } from './command-line.js';
 import { backgroundBeside } from './model-companions.js';
-import { createPhases, type Phases } from './progress.js';
+import { createPhases } from './progress.js';
 
 interface FitTableOptions extends CommonOptions {
   target?: string;
@@ -73,7 +74,8 @@ export const fitTable = defineCommand(
     const phases = createPhases();
     const compute = createCompute({ threads });
     try {
-      const table = await readTable(file, options, phases);
+      const table = await readTable(file, options);
+      await mkdir(dirname(options.out), { recursive: true }); // before the long work, which a wrong path would waste
       const report = phases.report;
       const fitted = await fitModel(table, { learner: learnerOf(options), seed: options.seed, compute, report });
       phases.stop();
@@ -113,7 +115,7 @@ const usage = (message: string) => new PatchlineError('ARGUMENT_INVALID', messag
 const learnerOf = ({ model, trees = defaultTrees, hidden = defaultHidden }: FitTableOptions): Learner =>
   model === 'forest' ? { model, trees } : { model, hidden };
 
-async function readTable(file: string | undefined, options: FitTableOptions, phases: Phases): Promise<TrainingTable> {
+async function readTable(file: string | undefined, options: FitTableOptions): Promise<TrainingTable> {
   const { target, ignore, task, product, camera, since } = options;
   if (file !== undefined) {
     const bytes = await readFile(file).catch((cause: unknown) => {
@@ -122,14 +124,9 @@ async function readTable(file: string | undefined, options: FitTableOptions, pha
     return readTrainingTable(bytes, file, { target: target!, ignore, task });
   }
   const { store } = await openSession(options);
-  let done = 0;
-  return await readInspections(store, {
-    product: product!,
-    camera,
-    since,
-    target: (target ?? 'severity') as InspectionTarget,
-    onResult: () => phases.report({ phase: 'reading results', done: ++done, total: 0 }),
-  });
+  remark(`reading the results of ${product}`);
+  const search = { product: product!, camera, since, target: (target ?? 'severity') as InspectionTarget };
+  return await readInspections(store, search);
 }
 
 /** Returns the paths of the files. */

@@ -32,7 +32,10 @@ afterAll(() => rm(root, { recursive: true, force: true }));
 
 async function fitJson(out: string, ...args: string[]) {
   const { code, stdout, stderr } = await runHere(['fit-table', ...args, '--out', file(out), '--json']);
-  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: args.includes('--from-inspections') ? 'reading the results of plate\n' : '',
+  });
   return JSON.parse(stdout);
 }
 
@@ -149,7 +152,14 @@ describe('inspections', () => {
 
   test('tell which setting drives their severity', async () => {
     const store = await inspect('driven', (row) => 10 * scrapOf(row));
-    const { code, stdout } = await runHere(['fit-table', ...args, '--store', store, '--out', file('severity.onnx')]);
+    const { code, stdout } = await runHere([
+      'fit-table',
+      ...args,
+      '--store',
+      store,
+      '--out',
+      file('new/folder/severity.onnx'),
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^regression of severity, .* from 4 columns and 100 rows of inspections of plate\n/);
     expect(stdout).toMatch(/\nwhat drives severity:\n {2}hold pressure \[bar\] .*; a higher value raises it\n/);
@@ -175,7 +185,7 @@ describe('inspections', () => {
     ]);
     expect([code, stderr]).toEqual([
       1,
-      'TABLE_UNSUITABLE: Expected in inspections of other process data, sent with the images, but there are no such inspections\n',
+      'reading the results of other\nTABLE_UNSUITABLE: Expected in inspections of other process data, sent with the images, but there are no such inspections\n',
     ]);
   });
 });

@@ -19,14 +19,7 @@ export function cardText(card: Card): string {
     '| | model | 95 % | knowing no column |',
     '|---|---|---|---|',
     ...measuresOf(card).map(
-      ([
-        name,
-        {
-          value,
-          interval: [low, high],
-          baseline,
-        },
-      ]) => `| ${measureNames[name]} | ${number(value)} | ${number(low)} to ${number(high)} | ${number(baseline)} |`,
+      ({ name, value, low, high, baseline }) => `| ${name} | ${value} | ${low} to ${high} | ${baseline} |`,
     ),
     '',
     `## What drives ${card.target.name}`,
@@ -64,15 +57,8 @@ export function cardLines(card: Card): string[] {
     ...(card.leftOut.length > 0 ? [`left out: ${leftOutText(card)}`] : []),
     `held out (${heldOut.how}, ${heldOut.rows} rows):`,
     ...measuresOf(card).map(
-      ([
-        name,
-        {
-          value,
-          interval: [low, high],
-          baseline,
-        },
-      ]) =>
-        `  ${measureNames[name]} ${number(value)} (95 %: ${number(low)} to ${number(high)}; knowing no column: ${number(baseline)})`,
+      ({ name, value, low, high, baseline }) =>
+        `  ${name} ${value} (95 %: ${low} to ${high}; knowing no column: ${baseline})`,
     ),
     `what drives ${target.name}:`,
     ...shown.map((driver) => `  ${driver.name.padEnd(width)}  ${driverText(driver, card)}`),
@@ -92,7 +78,18 @@ const measureNames: Record<MeasureName, string> = {
   logLoss: 'log loss',
 };
 
-const measuresOf = ({ heldOut }: Card) => Object.entries(heldOut.measures) as [MeasureName, Measure][];
+/** The figures as texts. */
+function measuresOf({ heldOut }: Card) {
+  return (Object.entries(heldOut.measures) as [MeasureName, Measure][]).map(
+    ([name, { value, interval, baseline }]) => ({
+      name: measureNames[name],
+      value: number(value),
+      low: number(interval[0]),
+      high: number(interval[1]),
+      baseline: number(baseline),
+    }),
+  );
+}
 
 const number = (value: number): string => String(Number(value.toPrecision(4)));
 

@@ -61,7 +61,6 @@ export function readTrainingTable(
 
 function assertColumn(name: string, option: string, header: readonly string[], source: string): void {
   if (header.includes(name)) return;
-
   throw new PatchlineError(
     'ARGUMENT_INVALID',
     `Expected a column of ${source} for ${option} but received ${JSON.stringify(name)}` +

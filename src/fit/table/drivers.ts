@@ -2,6 +2,7 @@ import { attribute } from '../../explain/shap/attribute.js';
 import { openTabularModel } from '../../explain/shap/tabular-model.js';
 import { createRandom } from '../../shared/kernels/random.js';
 import type { ModelProto } from '../../shared/onnx/model.js';
+import type { FitTableOptions } from './fit-table.js';
 import type { TrainingTable } from './training-table.js';
 
 // n rows, D columns, K outputs.
@@ -34,12 +35,17 @@ export async function rankDrivers(
   proto: ModelProto,
   { columns, rows, target }: TrainingTable,
   background: Float64Array,
-  seed: number,
+  { seed, report }: Pick<FitTableOptions, 'seed' | 'report'>,
 ): Promise<Driver[]> {
   const D = columns.length;
   const explained = sampleRows(rows, D, mostRows[kind], seed);
+  let done = 0;
+  const onRows = (count: number) => {
+    done += count;
+    report({ phase: 'explaining', done, total: explained.length / D });
+  };
   const method = kind === 'forest' ? 'tree' : D <= mostExactColumns ? 'exact' : 'kernel';
-  const question = { rows: explained, background: background.subarray(0, mostBackgroundRows[kind] * D) };
+  const question = { rows: explained, background: background.subarray(0, mostBackgroundRows[kind] * D), onRows };
   const { values, K } = await attribute(openTabularModel(proto, [D]), method, question);
   const outputs = K === 2 ? [1] : [...new Array(K).keys()];
   const drivers = columns.map((name, j): Driver => {

@@ -46,16 +46,14 @@ const folds = 5;
 
 /** Learns the target of a table from its columns, and says what that is worth and which columns drive it. Seeded throughout. */
 export async function fitTable(table: TrainingTable, options: FitTableOptions): Promise<FittedTable> {
-  const { learner, seed, report } = options;
+  const { learner, seed } = options;
   const D = table.columns.length;
   const { proto, nodeCover, heldOut, how } =
     learner.model === 'forest'
       ? await learnForest(table, learner.trees, options)
       : await learnMlp(table, learner.hidden, options);
   const background = sampleRows(table.rows, D, backgroundRows, seed);
-  report({ phase: 'explaining', done: 0, total: 1 });
-  const drivers = await rankDrivers(learner.model, proto, table, background, seed);
-  report({ phase: 'explaining', done: 1, total: 1 });
+  const drivers = await rankDrivers(learner.model, proto, table, background, options);
   const card = makeCard(table, { learner, seed, heldOut: judgeHeldOut(table.target, heldOut, how, seed), drivers });
   return { model: writeModel(proto), background, ...(nodeCover && { nodeCover }), card };
 }

@@ -13,7 +13,6 @@ export interface InspectionSearch {
   /** A date: older inspections are left out. */
   since?: string | undefined;
   target: InspectionTarget;
-  onResult?: () => void;
 }
 
 /** What is kept of an inspection: a few numbers. */
@@ -63,11 +62,10 @@ export async function readInspections(store: ObjectStore, search: InspectionSear
   return table;
 }
 
-async function collect(store: ObjectStore, { product, camera, since, target, onResult }: InspectionSearch) {
+async function collect(store: ObjectStore, { product, camera, since, target }: InspectionSearch) {
   const latest = new Map<string, Reading>();
   let inspections = 0;
   for await (const result of listResults(store, since)) {
-    onResult?.();
     const isWanted = result.product === product && (camera === undefined || result.camera === camera);
     if (!isWanted || result.status === 'failed') continue;
     inspections++;

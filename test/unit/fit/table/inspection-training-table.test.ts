@@ -50,15 +50,13 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('readings are joined with missing values, and rare or constant ones left out', async () => {
-  let read = 0;
-  const table = await readInspections(store, { product: 'plate', target: 'severity', onResult: () => read++ });
+  const table = await readInspections(store, { product: 'plate', target: 'severity' });
   expect(table.columns).toEqual(['temperature', 'pressure']);
   expect(table.leftOut).toEqual([
     { column: 'plant', reason: 'never varies' },
     { column: 'speed', reason: 'missing in 67 %' },
   ]);
   expect([...table.rows.subarray(0, 8)]).toEqual([200, Number.NaN, 201, 1, 202, 4, 203, Number.NaN]);
-  expect(read).toBe(count + 6);
 });
 
 test('an image that several bundles judged counts once, by the latest', async () => {
