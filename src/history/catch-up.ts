@@ -3,7 +3,7 @@ import { readRows } from './rows.js';
 import type { History } from './table.js';
 
 /** What was written last of each inspection captured on a date or later: its result or its review. Only those with a result. */
-export async function* listResults(
+export async function* listWritten(
   store: ObjectStore,
   since = '',
 ): AsyncGenerator<{ inspectionId: string; writtenAt: Date }> {
@@ -37,7 +37,7 @@ export async function* missingRows(
   ])) {
     recorded.set(inspectionId, recordedAt);
   }
-  for await (const { inspectionId, writtenAt } of listResults(store, since)) {
+  for await (const { inspectionId, writtenAt } of listWritten(store, since)) {
     const at = recorded.get(inspectionId);
     if (!at || at < writtenAt) yield inspectionId;
   }

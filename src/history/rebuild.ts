@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../shared/store/object-store.js';
-import { listResults } from './catch-up.js';
+import { listWritten } from './catch-up.js';
 import { batchLength, recordInspections, type Unreadable } from './record.js';
 import { isBefore } from './rows.js';
 import { historySchema } from './schema.js';
@@ -28,7 +28,7 @@ export async function rebuildHistory(
   const startedAt = new Date();
   const history = await openUsable(store);
   const ids: string[] = [];
-  for await (const { inspectionId } of listResults(store)) ids.push(inspectionId);
+  for await (const { inspectionId } of listWritten(store)) ids.push(inspectionId);
   const report: RebuildReport = { results: ids.length, rows: 0, removed: 0, unreadable: [] };
   for (let start = 0; start < ids.length; start += batchLength) {
     const { written, unreadable } = await recordInspections({ store, history }, ids.slice(start, start + batchLength));

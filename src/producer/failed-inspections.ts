@@ -1,5 +1,4 @@
 import type { Job } from 'bullmq';
-import pMap from 'p-map';
 import { z } from 'zod';
 import {
   type Inspection,
@@ -11,8 +10,8 @@ import {
 import { PatchlineError } from '../shared/errors.js';
 import { resultKey } from '../shared/keys.js';
 import { jobIdOf, lookAt } from '../shared/queues.js';
-import { identityOf, leaveFailed, parseFailure, readResult } from '../shared/results.js';
-import { listAll, type ObjectStore } from '../shared/store/object-store.js';
+import { identityOf, leaveFailed, listResults, parseFailure, readResult } from '../shared/results.js';
+import type { ObjectStore } from '../shared/store/object-store.js';
 import type { Producer } from './enqueue.js';
 import { runAgain } from './restart.js';
 
@@ -70,17 +69,10 @@ async function* failedJobs(queue: Producer['queues']['queue']['score'], page = 1
 
 /** Failed and incomplete results that nobody has dropped. */
 async function* unfinishedResults(store: ObjectStore): AsyncGenerator<InspectionResult> {
-  const ids: string[] = [];
-  for await (const { key } of listAll(store, 'inspections/')) {
-    const [, , inspectionId, file] = key.split('/');
-    if (file === 'result.json') ids.push(inspectionId!);
+  for await (const result of listResults(store)) {
+    if (result.status === 'done') continue;
+    if (!(await store.head(resultKey(result.inspectionId)))?.metadata.dropped) yield result;
   }
-  const read = async (inspectionId: string) => {
-    const result = await readResult(store, inspectionId);
-    if (!result || result.status === 'done') return undefined;
-    return (await store.head(resultKey(inspectionId)))?.metadata.dropped ? undefined : result;
-  };
-  for (const result of await pMap(ids, read, { concurrency: 16 })) if (result) yield result;
 }
 
 function inspectionOfResult(result: InspectionResult): Inspection {

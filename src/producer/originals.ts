@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { imageKeyOf } from '../shared/keys.js';
 import { type ProcessData, processSchema } from '../shared/process-data.js';
-import { listAll, type ObjectInfo, type ObjectStore } from '../shared/store/object-store.js';
+import { listInspections } from '../shared/results.js';
+import type { ObjectInfo, ObjectStore } from '../shared/store/object-store.js';
 import type { CameraImage } from './enqueue.js';
 
 export interface NewOriginal {
@@ -116,9 +117,6 @@ export async function* listOriginals(
 /** The ids of all inspections captured on a date that have a result. */
 export async function resultIdsOf(store: ObjectStore, date: string): Promise<Set<string>> {
   const ids = new Set<string>();
-  for await (const { key } of listAll(store, `inspections/${date}/`)) {
-    const [, , inspectionId, file] = key.split('/');
-    if (file === 'result.json') ids.add(inspectionId!);
-  }
+  for await (const { inspectionId } of listInspections(store, { from: date, to: date })) ids.add(inspectionId);
   return ids;
 }

@@ -19,19 +19,35 @@ export async function readResult(store: ObjectStore, inspectionId: string): Prom
   return value === undefined ? undefined : resultSchema.parse(value);
 }
 
-/** All results, oldest first; those of images captured before the date `since` are left out without reading them. */
-export async function* listResults(store: ObjectStore, since?: string): AsyncGenerator<InspectionResult> {
-  const read = async (key: string) => resultSchema.parse(await getJson(store, key));
-  yield* pMapIterable(resultKeys(store, since), read, { concurrency: 16, backpressure: 16 });
+export interface StoredResult {
+  inspectionId: string;
+  /** When its result was last written. */
+  modifiedAt: Date;
 }
 
-async function* resultKeys(store: ObjectStore, since: string | undefined): AsyncGenerator<string> {
-  let after = since === undefined ? undefined : `inspections/${since}`;
+/** The inspections that have a result, oldest first, by date of capture (UTC, yyyy-mm-dd, both ends included). */
+export async function* listInspections(
+  store: ObjectStore,
+  { from = '', to = '9999' }: { from?: string | undefined; to?: string | undefined } = {},
+): AsyncGenerator<StoredResult> {
+  const prefix = from === to ? `inspections/${from}/` : 'inspections/'; // of one day no page runs into the next
+  let after: string | undefined = `inspections/${from}`;
   do {
-    const page = await store.list('inspections/', { after, limit: 10_000 });
-    for (const { key } of page.objects) if (key.endsWith('/result.json')) yield key;
+    const page = await store.list(prefix, { after, limit: 10_000 }); // a directory reads its names anew for each page
+    for (const { key, modifiedAt } of page.objects) {
+      const [, date, inspectionId, file] = key.split('/');
+      if (date! > to) return;
+      if (file === 'result.json') yield { inspectionId: inspectionId!, modifiedAt };
+    }
     after = page.next;
   } while (after !== undefined);
+}
+
+/** All results, oldest first; those of images captured before the date `since` are left out without reading them. */
+export async function* listResults(store: ObjectStore, since?: string): AsyncGenerator<InspectionResult> {
+  const read = ({ inspectionId }: StoredResult) => readResult(store, inspectionId);
+  const results = pMapIterable(listInspections(store, { from: since }), read, { concurrency: 16, backpressure: 16 });
+  for await (const result of results) if (result) yield result; // else it has been deleted meanwhile
 }
 
 export async function hasResult(store: ObjectStore, inspectionId: string): Promise<boolean> {

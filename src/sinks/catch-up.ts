@@ -1,13 +1,13 @@
 import pRetry from 'p-retry';
 import { messageOf as reasonOf } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { readResult } from '../shared/results.js';
+import { listInspections, readResult } from '../shared/results.js';
 import type { SinkSettings } from '../shared/sink-settings.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import type { Deliveries } from './deliveries.js';
 import { deleteGap, type Gap, listGaps, putGap } from './gaps.js';
 import { kindOf, messageOf, passes } from './message.js';
-import { eventOfResult, listResults } from './stored-results.js';
+import { missedEvent } from './missed-event.js';
 
 export interface CatchUpContext {
   store: ObjectStore;
@@ -116,14 +116,14 @@ async function closeGap(
 ): Promise<number | undefined> {
   const running = new Set<Promise<unknown>>();
   let count = 0;
-  for await (const { inspectionId, modifiedAt } of listResults(store)) {
+  for await (const { inspectionId, modifiedAt } of listInspections(store)) {
     if (signal.aborted) return undefined;
     if (!isWithin(gap, modifiedAt)) continue;
     const result = await readResult(store, inspectionId).catch((error: unknown) => {
       logger.error({ inspectionId, reason: reasonOf(error) }, 'a result cannot be read: its event stays missed');
       return undefined;
     });
-    const event = result && eventOfResult(gap.stream, result);
+    const event = result && missedEvent(gap.stream, result);
     if (!event || !passes(filter, event)) continue;
     await deliveries.room();
     const delivery = deliveries.start(messageOf(kindOf[gap.stream], event)).finally(() => running.delete(delivery));

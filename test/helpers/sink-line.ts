@@ -11,10 +11,10 @@ import type { SinkSettings } from '../../src/shared/sink-settings.js';
 import { type ObjectStore, putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
 import { listFailed } from '../../src/sinks/failed-events.js';
+import { missedEvent } from '../../src/sinks/missed-event.js';
 import { runSink } from '../../src/sinks/run-sink.js';
 import { openSink } from '../../src/sinks/sink.js';
 import { type SinkStatus, statusOf } from '../../src/sinks/sink-status.js';
-import { eventOfResult } from '../../src/sinks/stored-results.js';
 import { failedResult, scoredResult } from './scored-result.js';
 
 /** The result of the n-th inspection: good, anomalous and failed in turn. */
@@ -24,7 +24,7 @@ export function resultNumber(n: number): InspectionResult {
   return { ...scoredResult, ...own, verdict: n % 3 === 0 ? 'good' : 'anomalous' };
 }
 
-export const eventNumber = (stream: EventStream, n: number): InspectionEvent => eventOfResult(stream, resultNumber(n))!;
+export const eventNumber = (stream: EventStream, n: number): InspectionEvent => missedEvent(stream, resultNumber(n))!;
 
 export interface SinkLine {
   store: ObjectStore;

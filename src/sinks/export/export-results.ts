@@ -6,9 +6,8 @@ import { pipeline } from 'node:stream/promises';
 import { pMapIterable } from 'p-map';
 import type { InspectionResult, Verdict } from '../../shared/contracts.js';
 import { messageOf, PatchlineError } from '../../shared/errors.js';
-import { readResult } from '../../shared/results.js';
+import { listInspections, readResult, type StoredResult } from '../../shared/results.js';
 import type { ObjectStore } from '../../shared/store/object-store.js';
-import { listResults, type StoredResult } from '../stored-results.js';
 import { columnsWith } from './columns.js';
 import { writeCsv } from './csv.js';
 import { writeParquet } from './parquet.js';
@@ -80,7 +79,7 @@ async function gather(store: ObjectStore, options: ExportOptions, spool: string)
     }
   };
   async function* lines() {
-    for await (const result of pMapIterable(listResults(store, options), read, { concurrency: resultsAtOnce })) {
+    for await (const result of pMapIterable(listInspections(store, options), read, { concurrency: resultsAtOnce })) {
       if (!result || !isWanted(result, options)) continue;
       for (const name of Object.keys(result.process ?? {})) processNames.add(name);
       yield lineOf(result);
