@@ -1,13 +1,12 @@
 import { z } from 'zod';
-import { inspectionEventSchema } from '../shared/contracts.js';
 import { getJson, listAll, type ObjectStore, putJson } from '../shared/store/object-store.js';
-import type { SinkMessage } from './message.js';
+import { readableEventSchema, type SinkMessage } from './message.js';
 
 /** An event that a receiver refused. Kept in the store, where it outlives Redis, until it is delivered or dropped. */
 const failedEventSchema = z.strictObject({
   delivery: z.string(),
   kind: z.enum(['verdict', 'result']),
-  event: z.looseObject(inspectionEventSchema.shape),
+  event: readableEventSchema,
   reason: z.string(),
   failedAt: z.iso.datetime(),
 });

@@ -19,9 +19,12 @@ export function messageOf(kind: Kind, event: InspectionEvent): SinkMessage {
   return { delivery: `${event.inspectionId}-${kind}-${sha256(JSON.stringify(event)).slice(0, 8)}`, kind, event };
 }
 
-/** The message of a stream's entry; what a later version may have added to an event goes through. @throws ZodError, SyntaxError */
+/** What a later version may have added to an event goes through. */
+export const readableEventSchema = z.looseObject(inspectionEventSchema.shape);
+
+/** The message of a stream's entry. @throws ZodError, SyntaxError */
 export const parseMessage = (stream: EventStream, text: string): SinkMessage =>
-  messageOf(kindOf[stream], z.looseObject(inspectionEventSchema.shape).parse(JSON.parse(text)));
+  messageOf(kindOf[stream], readableEventSchema.parse(JSON.parse(text)));
 
 /** The JSON that every kind of sink sends. */
 export const bodyOf = ({ delivery, kind, event }: SinkMessage): string => JSON.stringify({ delivery, kind, ...event });

@@ -137,6 +137,8 @@ describe('a broker that takes the connection', () => {
     return bytes.length < end ? undefined : { type: bytes[0]! >> 4, body: bytes.subarray(at, end), end };
   }
 
+  const receiveMaximum = 2;
+
   /** A broker of MQTT 5 that answers each PUBLISH with what it is told to. */
   async function startBroker(answer: (id: Buffer, socket: Socket) => void): Promise<string> {
     const server = createServer((socket) => {
@@ -147,7 +149,7 @@ describe('a broker that takes the connection', () => {
         received = Buffer.concat([received, bytes]);
         for (let packet = firstPacket(received); packet; packet = firstPacket(received)) {
           received = received.subarray(packet.end);
-          if (packet.type === 1) socket.write(Buffer.from([0x20, 3, 0, 0, 0]));
+          if (packet.type === 1) socket.write(Buffer.from([0x20, 6, 0, 0, 3, 0x21, 0, receiveMaximum]));
           const idAt = packet.type === 3 ? 2 + packet.body.readUInt16BE(0) : 0;
           if (packet.type === 3) answer(packet.body.subarray(idAt, idAt + 2), socket);
         }
@@ -183,6 +185,12 @@ describe('a broker that takes the connection', () => {
   ])('and %s', async (_, reason, code) => {
     const to = await connected(await startBroker((id, socket) => socket.write(Buffer.from([0x40, 3, ...id, reason]))));
     await expect(deliver(to)).rejects.toMatchObject({ code });
+  });
+
+  test('and says how many events it takes at once', async () => {
+    const to = await connected(await startBroker((id, socket) => socket.write(Buffer.from([0x40, 2, ...id]))));
+    await deliver(to);
+    expect(to.atOnce).toBe(receiveMaximum);
   });
 
   test('and breaks it before it acknowledges an event: the event waits for the stream', async () => {

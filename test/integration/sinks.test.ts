@@ -7,7 +7,7 @@ import { getFailed } from '../../src/sinks/failed-events.js';
 import { listGaps } from '../../src/sinks/gaps.js';
 import { retryFailed } from '../../src/sinks/retry-failed.js';
 import { openSink } from '../../src/sinks/sink.js';
-import { startCommand } from '../helpers/command-line.js';
+import { runCommand, runHere, startCommand } from '../helpers/command-line.js';
 import { type HttpReceiver, startHttpReceiver } from '../helpers/http-receiver.js';
 import { redisKinds, type TestRedis } from '../helpers/redis-kinds.js';
 import { eventNumber, openSinkLine, resultNumber, type SinkLine, settingsOf } from '../helpers/sink-line.js';
@@ -208,6 +208,60 @@ describe.each(redisKinds())('on $name', ({ open }) => {
     await line.run(settings);
     await done(settings);
     expect(idsOf('result').sort()).toEqual(numbers(0, 20));
+  });
+
+  test('the commands show, retry and drop what a sink has failed to deliver', async () => {
+    const settings = webhook({ events: ['results'] });
+    receiver.answer = () => ({ status: 400 });
+    await line.inspect(0, 3);
+    await line.run(settings);
+    await done(settings);
+    const config = join(line.store.url, 'config.yaml');
+    const sinks = [{ name: 'mes', type: 'webhook', url: receiver.url, events: ['results'] }];
+    await writeFile(config, JSON.stringify({ queue: { prefix: line.queues.config.prefix }, sinks }));
+    vi.stubEnv('REDIS_URL', redis.url);
+    const command = async (...args: string[]) => {
+      const { code, stdout } = await runHere([
+        'sinks',
+        ...args,
+        '--store',
+        line.store.url,
+        '--config',
+        config,
+        '--json',
+      ]);
+      return { code, answer: JSON.parse(stdout) };
+    };
+    const open = { stream: 'results', waiting: 0, underWay: 0 };
+    const own = { name: 'mes', type: 'webhook', processes: 1, streams: [open], trouble: null, missed: [], failed: 3 };
+    expect(await command('status')).toEqual({ code: 0, answer: [own] });
+    expect(await command('list')).toEqual({
+      code: 0,
+      answer: [{ name: 'mes', type: 'webhook', events: ['results'], filter: {} }],
+    });
+    const [first, second, third] = await line.failed(settings);
+    receiver.answer = ({ body }) => ({ status: body.includes(first!) ? 200 : 410 });
+    const retried = await command('retry', 'mes', '--all');
+    expect(retried).toMatchObject({
+      code: 1,
+      answer: { delivered: 1, refused: [{ delivery: second }, { delivery: third }] },
+    });
+    expect(await command('drop', 'mes', second!)).toEqual({ code: 0, answer: { dropped: 1 } });
+    expect(await command('failed', 'mes')).toMatchObject({
+      code: 0,
+      answer: [{ delivery: third, reason: expect.stringContaining('410') }],
+    });
+    expect(await command('drop', 'mes', second!)).toMatchObject({ code: 2 });
+    expect(await command('failed', 'other')).toMatchObject({ code: 1, answer: { error: { code: 'SINK_UNKNOWN' } } });
+  });
+
+  test('a process whose environment lacks a secret does not start', async () => {
+    const config = join(line.store.url, 'config.yaml');
+    const sinks = [{ name: 'mes', type: 'webhook', url: receiver.url, secretEnv: 'MES_KEY' }];
+    await writeFile(config, JSON.stringify({ sinks }));
+    const args = ['worker', 'score', 'sinks', '--store', line.store.url, '--config', config];
+    const { code, stderr } = await runCommand(args, { REDIS_URL: redis.url });
+    expect([code, stderr]).toEqual([1, expect.stringContaining('Expected the environment variable MES_KEY')]);
   });
 
   test('a process that is closed hands its events on at once', async () => {
