@@ -38,6 +38,8 @@ const embeddingWeight = 2;
 /** Rows that are compared by both vectors, at least and for each one wanted. */
 const shortlistLength = 100;
 const shortlistFactor = 20;
+/** Of the index that a large history has over its embeddings. */
+const probedPartitions = 64;
 
 /**
  * The k past inspections most like an image, nearest first: never the image itself, each other image once, of the same product and
@@ -85,6 +87,7 @@ async function shortlist(
       .nearestTo(vectors[column])
       .column(column)
       .distanceType('cosine')
+      .nprobes(probedPartitions)
       .where(conditions.join(' AND '))
       .select([...compared, '_distance'])
       .limit(Math.max(shortlistLength, shortlistFactor * k))

@@ -1,7 +1,14 @@
+import { Index } from '@lancedb/lancedb';
 import { type History, reach } from './table.js';
 
 /** Older versions of the table are kept this long for who reads them. */
 const keptVersionsMs = 10 * 60_000;
+
+/** Rows from which on searching all embeddings takes longer than an index does (docs/history.md). */
+const rowsWorthIndex = 50_000;
+
+/** Of the index over the embeddings; nearest.ts looks into a quarter of them. */
+const indexPartitions = 256;
 
 /**
  * Fragments, one for each batch written, that a table of so many rows may have before they are joined: joining writes up to a million
@@ -9,13 +16,30 @@ const keptVersionsMs = 10 * 60_000;
  */
 export const fragmentsAllowed = (rows: number): number => Math.min(1_000, Math.max(100, rows / 1_000));
 
-/** Joins small fragments and drops old versions where there are too many. @throws HISTORY_UNAVAILABLE */
+/** Tidies the table where it has too many small fragments. @throws HISTORY_UNAVAILABLE */
 export async function keepUp(history: History): Promise<void> {
   const { numRows, fragmentStats } = await reach(history, () => history.table.stats());
   if (fragmentStats.numFragments >= fragmentsAllowed(numRows)) await tidy(history);
 }
 
-/** @throws HISTORY_UNAVAILABLE */
-export async function tidy(history: History): Promise<void> {
-  await reach(history, () => history.table.optimize({ cleanupOlderThan: new Date(Date.now() - keptVersionsMs) }));
+/**
+ * Joins small fragments, takes new rows into the index, drops old versions, and makes the index when the table has become large.
+ *
+ * @throws HISTORY_UNAVAILABLE
+ */
+export async function tidy(history: History, { indexFrom = rowsWorthIndex } = {}): Promise<void> {
+  const { table } = history;
+  await reach(history, async () => {
+    await table.optimize({ cleanupOlderThan: new Date(Date.now() - keptVersionsMs) });
+    const { numRows, numIndices } = await table.stats();
+    if (numRows < indexFrom || numIndices > 0) return;
+    await table.createIndex('embedding', {
+      config: Index.ivfFlat({
+        distanceType: 'cosine',
+        numPartitions: indexPartitions,
+        maxIterations: 10,
+        sampleRate: 64,
+      }),
+    });
+  });
 }

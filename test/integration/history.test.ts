@@ -8,7 +8,7 @@ import { rebuildHistory } from '../../src/history/rebuild.js';
 import { batchLength, recordInspections } from '../../src/history/record.js';
 import { type HistoryFilter, readRows, removeRows, setReview } from '../../src/history/rows.js';
 import { type History, openHistory, openOrCreateHistory } from '../../src/history/table.js';
-import { fragmentsAllowed, keepUp } from '../../src/history/upkeep.js';
+import { fragmentsAllowed, keepUp, tidy } from '../../src/history/upkeep.js';
 import { cleanStore } from '../../src/producer/retention.js';
 import type { ScoredResult } from '../../src/shared/contracts.js';
 import { featureNames } from '../../src/shared/kernels/readable-features.js';
@@ -107,6 +107,16 @@ describe('in a directory', () => {
   test('who only reads makes nothing', async () => {
     expect(await openHistory(store)).toBeUndefined();
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  test('two writers of the same rows leave each once', async () => {
+    const results = Array.from({ length: 10 }, (_, n) => pastResult(n));
+    await putResults(store, results);
+    const histories = [await openOrCreateHistory(store), await openOrCreateHistory(store)];
+    for (const { inspectionId } of results) {
+      await Promise.all(histories.map((history) => recordInspections({ store, history }, [inspectionId])));
+    }
+    expect(await idsIn(histories[0]!)).toEqual(idsOf(...results));
   });
 
   test('a history that cannot be read has a code', async () => {
@@ -270,6 +280,23 @@ describe('the store is the truth', () => {
     expect(await cleanStore(store, retention)).toMatchObject({ results: 1 });
     expect(await idsIn(history)).toEqual(idsOf(newer));
   });
+});
+
+test('a large table gets an index over its embeddings, with which new rows are found too', async () => {
+  const past = Array.from({ length: 300 }, (_, n) => pastResult(n, { verdict: 'good' }));
+  const history = await record(store, past);
+  await tidy(history, { indexFrom: 301 });
+  expect(await history.table.listIndices()).toEqual([]);
+  await tidy(history, { indexFrom: 300 });
+  expect(await history.table.listIndices()).toMatchObject([{ columns: ['embedding'], indexType: 'IvfFlat' }]);
+  const added = pastResult(300, { verdict: 'good' });
+  for (const recorded of [past[7]!, added]) {
+    await record(store, [recorded]);
+    const suspect = { ...suspectOf(recorded, recorded), imageKey: 'another' };
+    expect(await findSimilar(history, suspect, 1)).toMatchObject([{ inspectionId: recorded.inspectionId }]);
+  }
+  await tidy(history, { indexFrom: 300 });
+  expect(await history.table.indexStats('embedding_idx')).toMatchObject({ numUnindexedRows: 0 });
 });
 
 test('fragments are joined when there are too many for so many rows', async () => {
