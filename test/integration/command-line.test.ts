@@ -44,11 +44,11 @@ describe('help', () => {
     for (const words of commandWords(program)) text += (await runHere([...words, '--help'])).stdout;
     const names = program.commands.map((command) => command.name());
     expect(names.sort()).toEqual(
-      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up worker'.split(
+      'attribute bench bundles demo doctor evaluate explain failed fit ingest inspect quantiles reconcile status up watch worker'.split(
         ' ',
       ),
     );
-    const later = /backfill|\bserve\b|\bwatch|fit-table|review|similar|history|\bdrift\b|dashboard/i;
+    const later = /\bserve\b|fit-table|review|similar|history|\bdrift\b|dashboard/i;
     expect(text.match(later)).toBeNull();
   });
 });
@@ -58,7 +58,12 @@ const net = '--model test/golden/nets/relu-gap.onnx --input test/golden/input-gr
 const usage: [args: string, says: string | RegExp][] = [
   ['bogus', "unknown command 'bogus'"],
   ['serve', "unknown command 'serve'"],
-  ['watch DIR --camera line-1', "unknown command 'watch'"],
+  ['watch DIR', "required option '--camera <name>' not specified"],
+  ['watch DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
+  ['watch DIR --camera line-1 --every 5', /Expected --every with an s3:\/\/ address only but received DIR/],
+  ['watch s3://parts/a --camera line-1 --after leave', /Expected --after with a folder only/],
+  ['watch DIR --camera line-1 --after delete', /Allowed choices are move, leave/],
+  ['watch DIR --camera line-1 --stable 1', /Expected a whole number of at least 10/],
   ['bundles', ''],
   ['bundles show', "missing required argument 'product'"],
   ['worker', "missing required argument 'stage'"],
@@ -145,7 +150,13 @@ const usage: [args: string, says: string | RegExp][] = [
   ['ingest DIR --camera line-1 --out results', /Expected --wait beside --out/],
   ['ingest DIR --camera line-1 --collect --wait', /Expected --collect without/],
   ['ingest DIR --camera line-1 --collect --again', /Expected --collect without/],
-  ['ingest DIR --camera line-1 --backfill', "unknown option '--backfill'"],
+  ['ingest DIR --camera line-1 --backfill --again', /Expected --again with files only/],
+  ['ingest s3://parts/a --camera line-1 --again', /Expected --again with files only/],
+  ['ingest s3://parts/a --camera line-1 --collect', /Expected --collect with files outside the store/],
+  ['ingest DIR --camera line-1 --backfill --collect', /Expected --collect without/],
+  ['ingest DIR --camera line-1 --backfill --out o --pictures all', /Expected --backfill without --pictures/],
+  ['demo --burst 5', /Expected --rate beside --burst/],
+  ['demo --rate 0', /Expected a number above 0/],
   ['demo --images 0', /Expected a whole number of at least 1/],
   ['quantiles --product plate', "required option '--out <dir>' not specified"],
   ['quantiles --product plate --out o --map overlay', /Allowed choices are anomaly, gradcam/],
@@ -162,7 +173,7 @@ const usage: [args: string, says: string | RegExp][] = [
 describe('wrong usage exits 2', () => {
   const argsOf = (line: string) => [
     ...line.split(' '),
-    ...(/--store|^(bogus|serve|watch|bundles)/.test(line) ? [] : ['--store', root]),
+    ...(/--store|^(bogus|serve|bundles)/.test(line) ? [] : ['--store', root]),
   ];
 
   test.each(usage)('%s', async (line, says) => {
