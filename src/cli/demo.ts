@@ -2,17 +2,17 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { createProducer } from '../producer/enqueue.js';
+import { createProducer, enqueue, planInspection } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
-import { ingestOriginal } from '../producer/ingest.js';
 import { storeOriginal } from '../producer/originals.js';
-import { defectTypes, simulatedImage, simulateLine } from '../producer/simulated-camera.js';
-import { waitForResults } from '../producer/wait-for-results.js';
+import { openResultWindow } from '../producer/result-window.js';
+import { atPace, defectTypes, simulatedImage, simulateLine } from '../producer/simulated-camera.js';
 import { type InspectionResult, inspectionEventSchema, stageNames } from '../shared/contracts.js';
 import { startEmbeddedRedis } from '../shared/embedded-redis.js';
 import { PatchlineError } from '../shared/errors.js';
 import { quantile } from '../shared/kernels/quantile.js';
 import { openQueues, type Queues, streamKey } from '../shared/queues.js';
+import { readResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { openStore } from '../shared/store/open-store.js';
 import { type PoolOptions, startPools } from '../workers/pools.js';
@@ -30,6 +30,7 @@ import { fitWith } from './fit.js';
 import { copyInspection, writeContactSheet } from './inspection-folders.js';
 import { createProgress } from './progress.js';
 import { describeResult } from './result-lines.js';
+import { positive } from './threshold-options.js';
 
 const seed = 7;
 const trainingImages = 60;
@@ -41,6 +42,8 @@ const marker = 'demo-store.txt';
 interface DemoOptions extends CommonOptions {
   images: number;
   exit?: boolean;
+  rate?: number;
+  burst?: number;
 }
 
 export const demo = defineCommand(
@@ -49,8 +52,13 @@ export const demo = defineCommand(
   'patchline demo --images 60 --exit',
 )
   .option('--images <number>', 'plates to inspect', wholeNumber(1), 60)
+  .option('--rate <number>', 'plates a second (default: as fast as they are made)', positive)
+  .option('--burst <number>', 'with --rate: send so many at once, at the same mean rate', wholeNumber(1))
   .option('--exit', 'end after the last verdict instead of waiting for Ctrl-C')
   .action(async (options: DemoOptions) => {
+    if (options.burst !== undefined && options.rate === undefined) {
+      throw new PatchlineError('ARGUMENT_INVALID', 'Expected --rate beside --burst: it says how often a burst comes');
+    }
     const directory = resolve(options.store ?? 'patchline-data/demo');
     await emptyDemoStore(directory);
     const session = await openSession({ ...options, store: directory });
@@ -120,35 +128,59 @@ interface Line {
   seconds: number;
 }
 
-/** Sends the plates one after the other and prints a line for each result. */
-async function inspectLine(options: Omit<PoolOptions, 'classifiers'>, { images }: DemoOptions): Promise<Line> {
+/** Sends the plates, one after the other or at the rate asked for, and prints a line for each result as it comes. */
+async function inspectLine(options: Omit<PoolOptions, 'classifiers'>, demo: DemoOptions): Promise<Line> {
   const { store, queues, config, logger } = options;
   const producer = createProducer(store, queues, config);
   const sent = new Map<string, { defect: string | null; sentAt: number }>();
-  const startedAt = performance.now();
-  for await (const { name, bytes, defect } of simulateLine({ seed, images })) {
-    const sentAt = performance.now();
-    const original = { camera, bytes, fileName: name, capturedAt: new Date().toISOString() };
-    const { inspection } = await ingestOriginal(producer, original, false);
-    sent.set(inspection.inspectionId, { defect, sentAt });
-  }
   const results: InspectionResult[] = [];
-  const progress = createProgress('inspecting', sent.size);
-  for await (const result of waitForResults(sent.keys(), { store, queues, logger, from: '0', onStall: remark })) {
+  const progress = createProgress('inspecting', demo.images);
+  let reading = Promise.resolve();
+  const show = async (inspectionId: string) => {
+    const result = (await readResult(store, inspectionId))!;
     results.push(result);
     progress.tick();
-    progress.print(`${describeResult(result)}  (${sent.get(result.inspectionId)!.defect ?? 'good'})`);
+    progress.print(`${describeResult(result)}  (${sent.get(inspectionId)!.defect ?? 'good'})`);
+  };
+  const window = openResultWindow({
+    ...{ producer, logger, from: '0', onStall: remark },
+    onOutcome(outcome) {
+      if (outcome.kind === 'result') reading = reading.then(() => show(outcome.finding.inspectionId));
+      reading.catch(() => undefined); // thrown when it is awaited
+    },
+  });
+  const startedAt = performance.now();
+  for await (const { name, bytes, defect } of platesOf(demo)) {
+    const sentAt = performance.now();
+    const original = { camera, bytes, fileName: name, capturedAt: new Date().toISOString() };
+    const inspection = await planInspection(producer, await storeOriginal(store, original, false));
+    sent.set(inspection.inspectionId, { defect, sentAt });
+    window.add([{ inspection, passed() {} }]);
+    await enqueue(producer, inspection, false);
   }
+  await window.until(0);
+  await window.close();
+  await reading;
   progress.stop();
   const seconds = (performance.now() - startedAt) / 1000;
+  return { inspected: await timesOf(queues, results, sent), seconds };
+}
+
+const platesOf = ({ images, rate, burst = 1 }: DemoOptions) =>
+  rate === undefined ? simulateLine({ seed, images }) : atPace(simulateLine({ seed, images }), { rate, burst });
+
+async function timesOf(
+  queues: Queues,
+  results: readonly InspectionResult[],
+  sent: ReadonlyMap<string, { defect: string | null; sentAt: number }>,
+): Promise<Inspected[]> {
   const told = await verdictTimes(queues);
-  const inspected = results.map((result) => {
+  return results.map((result) => {
     const { defect, sentAt } = sent.get(result.inspectionId)!;
     const sentTime = performance.timeOrigin + sentAt;
     const verdictMs = told.get(result.inspectionId)! - sentTime;
     return { defect, result, verdictMs, resultMs: Date.parse(result.finishedAt) - sentTime };
   });
-  return { inspected, seconds };
 }
 
 /** When each inspection's verdict was told, in ms since 1970: an event's id begins with it. */

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { encodePng } from '../shared/image.js';
 import { seededRandom } from './seeded-noise.js';
@@ -72,6 +73,30 @@ export async function* simulateLine({
     const isDamaged = random() * (images - n) < damaged - taken;
     yield simulatedImage(seed, firstOnLine + n, isDamaged ? defectTypes[taken++ % defectTypes.length]! : null);
   }
+}
+
+/** How a camera sends: so many images a second in the mean, in bursts of so many at once. */
+export interface Pace {
+  rate: number;
+  burst: number;
+}
+
+/** Yields images when they are due: a whole burst at a time, made beforehand. What takes them slowly gets them late, none is lost. */
+export async function* atPace<T>(images: AsyncIterable<T>, { rate, burst }: Pace): AsyncGenerator<T> {
+  const startedAt = performance.now();
+  let sent = 0;
+  let ready: T[] = [];
+  const due = () => sleep(Math.max(0, startedAt + (1000 * sent) / rate - performance.now()));
+  for await (const image of images) {
+    ready.push(image);
+    if (ready.length < burst) continue;
+    await due();
+    yield* ready;
+    sent += burst;
+    ready = [];
+  }
+  await due();
+  yield* ready;
 }
 
 /**

@@ -78,7 +78,12 @@ const net = '--model test/golden/nets/relu-gap.onnx --input test/golden/input-gr
 const usage: [args: string, says: string | RegExp][] = [
   ['bogus', "unknown command 'bogus'"],
   ['serve --port 65536', 'Expected a port up to 65535'],
-  ['watch DIR --camera line-1', "unknown command 'watch'"],
+  ['watch DIR', "required option '--camera <name>' not specified"],
+  ['watch DIR --camera Line', /Expected a name .* for the camera but received "Line"/],
+  ['watch DIR --camera line-1 --every 5', /Expected --every with an s3:\/\/ address only but received DIR/],
+  ['watch s3://parts/a --camera line-1 --after leave', /Expected --after with a folder only/],
+  ['watch DIR --camera line-1 --after delete', /Allowed choices are move, leave/],
+  ['watch DIR --camera line-1 --stable 1', /Expected a whole number of at least 10/],
   ['bundles', ''],
   ['bundles show', "missing required argument 'product'"],
   ['worker', "missing required argument 'stage'"],
@@ -197,7 +202,13 @@ const usage: [args: string, says: string | RegExp][] = [
   ['ingest DIR --camera line-1 --out results', /Expected --wait beside --out/],
   ['ingest DIR --camera line-1 --collect --wait', /Expected --collect without/],
   ['ingest DIR --camera line-1 --collect --again', /Expected --collect without/],
-  ['ingest DIR --camera line-1 --backfill', "unknown option '--backfill'"],
+  ['ingest DIR --camera line-1 --backfill --again', /Expected --again with files only/],
+  ['ingest s3://parts/a --camera line-1 --again', /Expected --again with files only/],
+  ['ingest s3://parts/a --camera line-1 --collect', /Expected --collect with files outside the store/],
+  ['ingest DIR --camera line-1 --backfill --collect', /Expected --collect without/],
+  ['ingest DIR --camera line-1 --backfill --out o --pictures all', /Expected --backfill without --pictures/],
+  ['demo --burst 5', /Expected --rate beside --burst/],
+  ['demo --rate 0', /Expected a number above 0/],
   ['demo --images 0', /Expected a whole number of at least 1/],
   ['quantiles --product plate', "required option '--out <dir>' not specified"],
   ['quantiles --product plate --out o --map overlay', /Allowed choices are anomaly, gradcam/],
@@ -214,7 +225,7 @@ const usage: [args: string, says: string | RegExp][] = [
 describe('wrong usage exits 2', () => {
   const argsOf = (line: string) => [
     ...line.split(' '),
-    ...(/--store|^(bogus|watch|bundles)/.test(line) ? [] : ['--store', root]),
+    ...(/--store|^(bogus|bundles)/.test(line) ? [] : ['--store', root]),
   ];
 
   test.each(usage)('%s', async (line, says) => {
