@@ -151,7 +151,8 @@ function firstSupported(candidates: (() => ChosenMethod)[]): ChosenMethod | unde
   return undefined;
 }
 
-function pickOutput({ scale, K, values, expected, predictions }: Attribution, target: number): Attribution {
+/** @throws ARGUMENT_INVALID where there is no such output */
+export function pickOutput({ scale, K, values, expected, predictions }: Attribution, target: number): Attribution {
   if (target >= K) {
     throw new PatchlineError(
       'ARGUMENT_INVALID',
