@@ -1,18 +1,34 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { Option } from 'commander';
-import { type AttributionMethod, attribute as attributeRows, attributionMethods } from '../explain/shap/attribute.js';
+import {
+  type AttributionMethod,
+  attribute as attributeRows,
+  attributionMethods,
+  type MethodAttribution,
+} from '../explain/shap/attribute.js';
 import { treeOps } from '../explain/shap/read-tree-ensemble.js';
 import { featureCountOf, inputNamesOf, openTabularModel } from '../explain/shap/tabular-model.js';
 import { type Compute, createCompute } from '../shared/compute.js';
 import { loadConfig } from '../shared/config.js';
+
+import { PatchlineError } from '../shared/errors.js';
 import { featureNamesOf } from '../shared/onnx/feature-names.js';
 import type { ModelProto } from '../shared/onnx/model.js';
 import { readModelFile } from '../shared/onnx/model-file.js';
-import { assertSameColumns, assertValues, inOrderOf, readNodeCover, readRows } from './attribution-data.js';
-import { describeAttribution, writeAttribution } from './attribution-result.js';
+import {
+  assertSameColumns,
+  assertValues,
+  inOrderOf,
+  type RowsFile,
+  readNodeCover,
+  readRows,
+} from './attribution-data.js';
+import type { PlotOptions, PlotReport } from './attribution-plots.js';
+import { describeAttribution, whatOf, writeAttribution } from './attribution-result.js';
 import { answer, type CommonOptions, defineCommand, remark, wholeNumber } from './command-line.js';
 import { backgroundBeside } from './model-companions.js';
+
 import { createProgress } from './progress.js';
 
 interface AttributeOptions extends CommonOptions {
@@ -24,6 +40,9 @@ interface AttributeOptions extends CommonOptions {
   output?: string;
   nodeCover?: string;
   explainOutput?: 'margin' | 'probability';
+  plots?: boolean;
+  row?: number;
+  top: number;
   out: string;
 }
 
@@ -59,12 +78,28 @@ export const attribute = defineCommand(
       'default: margins of trees and linear models, else the output as it stands',
     ).choices(['margin', 'probability']),
   )
+  .option('--plots', 'draw summary, beeswarm, dependence and the waterfall of a row, as SVG and PNG, into --out')
+  .addOption(
+    new Option(
+      '--row <n>',
+      'the row of the waterfall, from 1 (default: where the prediction is farthest from what is usual)',
+    )
+      .argParser(wholeNumber(1))
+      .implies({ plots: true }),
+  )
+  .addOption(
+    new Option('--top <n>', 'features with a line of their own in summary and beeswarm')
+      .argParser(wholeNumber(1))
+      .default(20)
+      .implies({ plots: true }),
+  )
   .action(async (options: AttributeOptions) => {
     const { threads } = await loadConfig(options.config);
     const proto = await readModelFile(options.model);
     const { data, background } = await readData(options, proto);
     const model = openTabularModel(proto, data.axes, options.output);
     const n = data.rows.length / model.D;
+    if (options.plots) assertPlottable(data, n, options);
     const progress = createProgress('attributing', n);
     let compute: Compute | undefined;
     try {
@@ -93,6 +128,8 @@ export const attribute = defineCommand(
         output: model.output,
         explainMs,
       });
+      progress.stop();
+      if (options.plots) report.plots = await drawPlots(options, attribution, { data, names, what: whatOf(report) });
       answer(options, report, describeAttribution(report));
     } finally {
       progress.stop();
@@ -126,6 +163,38 @@ function foundBackground({ model, nodeCover }: AttributeOptions): string | undef
   if (nodeCover !== undefined || !existsSync(path)) return undefined;
   remark(`comparing with the usual rows beside the model, ${path}: --background takes others`);
   return path;
+}
+
+/** Of a picture: more would make it higher than viewers can show. */
+const mostLines = 200;
+
+/** @throws SHAPE_MISMATCH, ARGUMENT_INVALID */
+function assertPlottable({ axes, path }: RowsFile, n: number, { row, top }: AttributeOptions): void {
+  if (axes.length > 1) {
+    throw new PatchlineError(
+      'SHAPE_MISMATCH',
+      `Expected rows of one axis for --plots but those of ${path} are (${axes.join(', ')}): patchline explain draws images`,
+    );
+  }
+  const outside = (option: string, most: number, value: number) =>
+    new PatchlineError('ARGUMENT_INVALID', `Expected a number from 1 to ${most} for ${option} but received ${value}`);
+  if (row !== undefined && row > n) throw outside('--row', n, row);
+  if (top > mostLines) throw outside('--top', mostLines, top);
+}
+
+/** Loads what draws charts only now: it takes a third of a second. */
+async function drawPlots(
+  { out, target, row, top }: AttributeOptions,
+  attribution: MethodAttribution,
+  described: Pick<PlotOptions, 'data' | 'names' | 'what'>,
+): Promise<PlotReport> {
+  const { writePlots } = await import('./attribution-plots.js');
+  return await writePlots(out, attribution, {
+    ...described,
+    target,
+    top,
+    row: row === undefined ? undefined : row - 1,
+  });
 }
 
 /** The inputs, where there is one for each column. */

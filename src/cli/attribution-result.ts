@@ -4,6 +4,7 @@ import type { MethodAttribution } from '../explain/shap/attribute.js';
 import { writeNpy } from '../shared/npy.js';
 import { writeTable } from '../shared/tables/csv-table.js';
 import type { RowsFile } from './attribution-data.js';
+import type { PlotReport } from './attribution-plots.js';
 
 export interface AttributionReport {
   method: string;
@@ -22,6 +23,8 @@ export interface AttributionReport {
   /** Mean size of the attribution of each column over rows and outputs, the largest first. */
   importance: { name: string; meanSize: number }[];
   files: string[];
+  /** Where --plots asks for pictures. */
+  plots?: PlotReport;
 }
 
 interface Explained {
@@ -83,15 +86,18 @@ function importanceOf(values: Float64Array, names: string[], K: number): Attribu
   return names.map((name, j) => ({ name, meanSize: sums[j]! / count })).sort((a, b) => b.meanSize - a.meanSize);
 }
 
+/** What is explained, for people. */
+export const whatOf = ({ output, scale }: Pick<AttributionReport, 'output' | 'scale'>): string =>
+  scale === 'output' ? output : `${scale} of ${output}`;
+
 const shownColumns = 10;
 
 export function describeAttribution(report: AttributionReport): string[] {
-  const { method, reason, output, scale, rows, features, outputs, importance, additivityGap, files } = report;
-  const what = scale === 'output' ? output : `${scale} of ${output}`;
+  const { method, reason, rows, features, outputs, importance, additivityGap, files, plots } = report;
   const width = Math.max(...importance.slice(0, shownColumns).map(({ name }) => name.length));
   const hidden = features - shownColumns;
   return [
-    `method ${method}: ${what}, ${rows} rows, ${features} columns${outputs > 1 ? `, ${outputs} outputs` : ''}, ${(report.explainMs / 1000).toFixed(1)} s`,
+    `method ${method}: ${whatOf(report)}, ${rows} rows, ${features} columns${outputs > 1 ? `, ${outputs} outputs` : ''}, ${(report.explainMs / 1000).toFixed(1)} s`,
     ...(reason === undefined ? [] : [`chosen because ${reason}`]),
     `expected value ${report.expectedValue.map((value) => value.toPrecision(6)).join(', ')}; largest gap ${additivityGap.toExponential(1)}`,
     'mean size of attributions',
@@ -100,5 +106,12 @@ export function describeAttribution(report: AttributionReport): string[] {
       .map(({ name, meanSize }) => `  ${name.padEnd(width)}  ${meanSize.toPrecision(4)}`),
     ...(hidden > 0 ? [`  and ${hidden} more columns`] : []),
     ...files.map((file) => `wrote ${file}`),
+    ...(plots ? describePlots(plots, outputs) : []),
   ];
+}
+
+function describePlots({ row, output, files }: PlotReport, outputs: number): string[] {
+  const page = files.at(-1)!;
+  const shown = outputs > 1 ? `output ${output} (--target shows another), ` : '';
+  return [`wrote ${page} and ${files.length - 1} pictures: ${shown}waterfall of row ${row}`];
 }

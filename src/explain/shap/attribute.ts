@@ -206,7 +206,11 @@ async function firstSupported(candidates: readonly Candidate[]): Promise<ChosenM
   return undefined;
 }
 
-function pickTarget({ scale, K, values, expected, predictions }: Attribution, question: Question): Attribution {
+/** One output of an attribution. @throws ARGUMENT_INVALID where there is no such output */
+export function pickTarget(
+  { scale, K, values, expected, predictions }: Attribution,
+  question: Pick<Question, 'target'>,
+): Attribution {
   const outputs = outputsOf(question, K);
   const pick = (numbers: Float64Array) => pickOutputs(numbers, K, outputs);
   return { scale, K: outputs.length, values: pick(values), expected: pick(expected), predictions: pick(predictions) };

@@ -88,7 +88,7 @@ export function assertAdditive(
  *
  * @throws ARGUMENT_INVALID
  */
-export function outputsOf({ target }: Question, K: number): number[] {
+export function outputsOf({ target }: Pick<Question, 'target'>, K: number): number[] {
   if (target === undefined) return Array.from({ length: K }, (_, k) => k);
   if (target < K) return [target];
   throw new PatchlineError(

@@ -1,8 +1,8 @@
 import { gaussLegendre } from '../gradient/quadrature.js';
 import { sharesOfCover } from './node-cover.js';
-import { columnsOf, copyColumns, sizeOfTree, type TreeEnsemble } from './tree-ensemble.js';
+import { columnsOf, copyColumns, sizeOfTree, sumsOfTree, type TreeEnsemble } from './tree-ensemble.js';
 
-// n rows, R of them a block, Q quadrature points; D, K, N as in tree-ensemble.ts.
+// n rows, R of them a block, Q quadrature points, k of the K sums in one tree; D, K, N as in tree-ensemble.ts.
 
 /** Buffers of one depth. */
 interface Level {
@@ -10,7 +10,7 @@ interface Level {
   ways: Uint8Array;
   /** (R, Q): the product of the terms of all features at the node. */
   products: Float64Array;
-  /** (R, K, Q): the sum, over the leaves below, of weight times product. */
+  /** (R, k, Q): the sum, over the leaves below, of weight times product. */
   below: Float64Array;
 }
 
@@ -37,9 +37,13 @@ interface Walk {
   factors: Float64Array;
   /** (3, Q): weight of a point times what the step changes in the logarithmic derivative of the product. */
   slopes: Float64Array;
-  /** (3, K, Q): the same of the leaves among a node's children, times their weights. */
+  /** (3, k, Q): the same of the leaves among a node's children, times their weights. */
   leafFactors: Float64Array;
   leafSlopes: Float64Array;
+  /** (k): the sums that leaves of the tree add to. A boosted tree of many classes has one. */
+  sums: Int32Array;
+  /** (K): the place of each of these in `sums`. */
+  sumPlaces: Int32Array;
   /** (D, K, R) */
   values: Float64Array;
 }
@@ -83,7 +87,9 @@ export function pathDependentTreeShap(
     slopes: new Float64Array(3 * maxQ),
     leafFactors: new Float64Array(3 * K * maxQ),
     leafSlopes: new Float64Array(3 * K * maxQ),
+    sumPlaces: new Int32Array(K),
   };
+  const sumsOfTrees = Array.from(trees.roots, (root) => sumsOfTree(trees, root));
   for (let first = 0; first < n; first += R) {
     const count = Math.min(R, n - first);
     const columns = columnsOf(rows.subarray(first * D, (first + count) * D), D, R);
@@ -92,7 +98,9 @@ export function pathDependentTreeShap(
       if (trees.features[root]! < 0) continue;
       walk.levels[0]!.products.fill(1);
       const quadrature = quadratures[pointsFor(sizes[tree]!.features)]!;
-      visit({ ...walk, ...quadrature, count, columns, values: block }, root, 0);
+      const sums = sumsOfTrees[tree]!;
+      for (let k = 0; k < sums.length; k++) walk.sumPlaces[sums[k]!] = k;
+      visit({ ...walk, ...quadrature, sums, count, columns, values: block }, root, 0);
     }
     copyColumns(block, R, values.subarray(first * D * K, (first + count) * D * K));
     onRows(count);
@@ -184,8 +192,9 @@ function descend(
 }
 
 function ascend(walk: Walk, feature: number, isFalse: number, level: Level, next: Level): void {
-  const { failed, count, points, values, slopes } = walk;
-  const { K } = walk.trees;
+  const { failed, count, points, values, slopes, sums } = walk;
+  const K = sums.length;
+  const first = feature * walk.trees.K;
   const { ways: taken, below } = level;
   const { below: nextBelow } = next;
   const Q = points.length;
@@ -201,15 +210,16 @@ function ascend(walk: Walk, feature: number, isFalse: number, level: Level, next
         below[at + q]! += sum;
         value += sum * slopes[way * Q + q]!;
       }
-      values[(feature * K + k) * R + row]! += value;
+      values[(first + sums[k]!) * R + row]! += value;
     }
   }
 }
 
 /** What the leaves among the children of a node put below it, both in one go: `descend` and `ascend` in one. */
 function addLeaves(walk: Walk, node: number, { ways: taken, products, below }: Level): void {
-  const { trees, count, points, values, leafFactors, leafSlopes } = walk;
-  const { K } = trees;
+  const { trees, count, points, values, leafFactors, leafSlopes, sums } = walk;
+  const K = sums.length;
+  const first = trees.features[node]! * trees.K;
   const Q = points.length;
   const R = taken.length;
   if (!setLeaves(walk, node)) {
@@ -226,15 +236,16 @@ function addLeaves(walk: Walk, node: number, { ways: taken, products, below }: L
         below[at + q] = product * leafFactors[from + q]!;
         value += product * leafSlopes[from + q]!;
       }
-      values[(trees.features[node]! * K + k) * R + row]! += value;
+      values[(first + sums[k]!) * R + row]! += value;
     }
   }
 }
 
 /** For each way that a row takes into the true child: what the leaves make of its product. False where there is none. */
 function setLeaves(walk: Walk, node: number): boolean {
-  const { trees, shares, passing, points, factors, slopes, leafFactors, leafSlopes } = walk;
-  const { K, leafStarts, leafSums, leafWeights } = trees;
+  const { trees, shares, passing, points, factors, slopes, leafFactors, leafSlopes, sumPlaces } = walk;
+  const { leafStarts, leafSums, leafWeights } = trees;
+  const K = walk.sums.length;
   const Q = points.length;
   leafFactors.fill(0, 0, 3 * K * Q);
   leafSlopes.fill(0, 0, 3 * K * Q);
@@ -247,7 +258,7 @@ function setLeaves(walk: Walk, node: number): boolean {
       isAny = true;
       for (let taken = 0; taken < 3; taken++) {
         const from = wayInto(isFalse, taken) * Q;
-        const to = (taken * K + leafSums[e]!) * Q;
+        const to = (taken * K + sumPlaces[leafSums[e]!]!) * Q;
         for (let q = 0; q < Q; q++) {
           const factor = leafWeights[e]! * factors[from + q]!;
           leafFactors[to + q]! += factor;

@@ -49,10 +49,14 @@ const padding = 16;
 const labelSize = 13;
 const lineHeight = 22;
 
-/** The chart as SVG, light or dark as whoever shows it prefers; its texts are text, in the fonts that are there. */
-export const chartSvg = (chart: Chart): string => {
+/**
+ * The chart as SVG, on light ground or on dark as whoever shows it prefers, or always on dark; its texts are text, in the fonts
+ * that are there.
+ */
+export const chartSvg = (chart: Chart, ground?: 'dark'): string => {
   const svg = drawChart(chart);
-  colour(svg, lightTheme, { switches: true });
+  if (ground === 'dark') colour(svg, darkTheme);
+  else colour(svg, lightTheme, { switches: true });
   return `${svg.outerHTML}\n`;
 };
 

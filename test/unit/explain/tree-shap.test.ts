@@ -126,6 +126,22 @@ describe('path-dependent values', () => {
     expect(progress.reduce((sum, count) => sum + count)).toBe(600);
   });
 
+  test('of trees that add to some of the sums only are those of all coalitions', () => {
+    const random = createRandom(5);
+    const own = [[2], [0], [1, 2], []];
+    const only = (tree: Tree, sums: number[]): Tree =>
+      'weights' in tree
+        ? { weights: tree.weights.map((weight, k) => (sums.includes(k) ? weight : 0)) }
+        : { ...tree, children: [only(tree.children[0], sums), only(tree.children[1], sums)] };
+    const trees = own.map((sums) => only(randomTree(random, { D: 4, depth: 4, K: 3 }), sums));
+    const found = read(random, trees, 4, 3);
+    const rows = gridRows(random, 9, 4);
+    const want = byAllCoalitions(rows, 4, 3, (row, k, mask) =>
+      worthByCover(found, row, k, (j) => ((mask >>> j) & 1) === 1),
+    );
+    expectClose(pathDependentTreeShap(found.trees, found.covers, rows), want, { atol: 1e-13 });
+  });
+
   test('of a way of 40 features are those of its product game', () => {
     const random = createRandom(3);
     const found = read(random, [chain(random, 40)], 40);
