@@ -1,7 +1,30 @@
 import type { InspectionEvent, InspectionResult, Status, Verdict } from './shared/contracts.js';
-import type { Accepted, ArtefactName, Inspected, InspectionPage, Judged, Listed, Problem } from './shared/http-api.js';
+import type {
+  Accepted,
+  ArtefactName,
+  Inspected,
+  InspectionPage,
+  Judged,
+  Listed,
+  Problem,
+  ReviewedResult,
+} from './shared/http-api.js';
+import type { NewReview, Review } from './shared/reviews.js';
 
-export type { Accepted, ArtefactName, Inspected, InspectionEvent, InspectionResult, Judged, Listed, Status, Verdict };
+export type {
+  Accepted,
+  ArtefactName,
+  Inspected,
+  InspectionEvent,
+  InspectionResult,
+  Judged,
+  Listed,
+  NewReview,
+  Review,
+  ReviewedResult,
+  Status,
+  Verdict,
+};
 
 /** Where a `patchline serve` is, and how to talk to it. It runs wherever there is `fetch`: Node, browsers, other runtimes. */
 export interface ClientOptions {
@@ -135,10 +158,21 @@ export class PatchlineClient {
     });
   }
 
-  /** The result of an inspection; undefined while it is under way. @throws INSPECTION_NOT_FOUND */
-  async result(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<InspectionResult | undefined> {
+  /** The result of an inspection, with its review where it has one; undefined while it is under way. @throws INSPECTION_NOT_FOUND */
+  async result(id: string, { signal }: { signal?: AbortSignal } = {}): Promise<ReviewedResult | undefined> {
     const response = await this.#request(`/v1/inspections/${id}`, { signal });
-    return response.status === 202 ? undefined : ((await response.json()) as InspectionResult);
+    return response.status === 202 ? undefined : ((await response.json()) as ReviewedResult);
+  }
+
+  /** Says what a person found of an inspected part. @throws INSPECTION_NOT_FOUND where it has no result */
+  async review(id: string, review: NewReview, { signal }: { signal?: AbortSignal } = {}): Promise<Review> {
+    const response = await this.#request(`/v1/inspections/${id}/review`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify(review),
+      signal,
+    });
+    return (await response.json()) as Review;
   }
 
   /** Results, the newest day first, asked for page by page. */

@@ -7,11 +7,13 @@ import { patchPairSize } from '../shared/plots/patch-pair.js';
 import { formatNumber, processBars, processWaterfallSize, quantityOf } from '../shared/plots/process-waterfall.js';
 import { waterfallBars, waterfallSize } from '../shared/plots/waterfall.js';
 import type { Bar } from '../shared/plots/waterfall-drawing.js';
+import type { Review } from '../shared/reviews.js';
 import { pageHead } from './contact-sheet-style.js';
 
 /** An inspection and the names of the files in its folder. */
 export interface Card {
   result: InspectionResult;
+  review?: Review | undefined;
   /** From the page to its files, such as its id. */
   folder: string;
   files: readonly string[];
@@ -67,7 +69,7 @@ ${worstFirst(cards).map(drawCard)}
 `.markup;
 }
 
-function drawCard({ result, folder, files, aspect }: Card): Markup {
+function drawCard({ result, review, folder, files, aspect }: Card): Markup {
   const group = groupOf(result);
   const { imageKey, capturedAt, camera, bundle } = result;
   const taken = `${capturedAt.slice(0, 19).replace('T', ' ')} UTC`;
@@ -77,7 +79,7 @@ function drawCard({ result, folder, files, aspect }: Card): Markup {
 <h2>${fileNameOf(imageKey)}</h2>
 <p class="faint">${taken}${camera === null ? '' : `, camera ${camera}`}, bundle ${bundle}</p>
 ${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files)}
-<p class="faint"><a href="${folder}/result.json">result.json</a></p>
+${review && drawReview(review)}<p class="faint"><a href="${folder}/result.json">result.json</a></p>
 </div>
 <div class="pictures">${captionsOf(result).map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
 </article>
@@ -94,6 +96,11 @@ const drawRemark = (lead: string, detail = ''): Markup => markup`<p class="remar
 function drawFailure({ error }: FailedResult): Markup {
   const meaning = (errorCodes as Record<string, string>)[error.code] ?? error.code;
   return drawRemark(`No verdict. ${meaning}.`, `${error.message} (${error.code})`);
+}
+
+function drawReview({ verdict, defectType, by, at, note = '' }: Review): Markup {
+  const found = defectType === undefined ? verdict : `${verdict} (${defectType})`;
+  return drawRemark(`Reviewed ${found} by ${by}, ${at.slice(0, 10)}.`, note);
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;

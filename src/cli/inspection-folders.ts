@@ -8,6 +8,7 @@ import { readSize } from '../shared/image.js';
 import { inspectionFolder } from '../shared/keys.js';
 import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
 import { readerOf } from '../shared/read-image.js';
+import { reviewSchema } from '../shared/reviews.js';
 import { listAll, type ObjectStore } from '../shared/store/object-store.js';
 import { type Card, contactSheet } from './contact-sheet.js';
 
@@ -85,8 +86,10 @@ async function readCard(directory: string, folder: string): Promise<Card | undef
   const path = resolve(directory, folder);
   const files = await readdir(path);
   if (!files.includes('result.json')) return undefined;
-  const result = resultSchema.parse(JSON.parse(await readFile(join(path, 'result.json'), 'utf8')));
-  if (!files.includes('image.jpg')) return { result, folder, files, aspect: 1 };
+  const readJson = async (name: string): Promise<unknown> => JSON.parse(await readFile(join(path, name), 'utf8'));
+  const result = resultSchema.parse(await readJson('result.json'));
+  const review = files.includes('review.json') ? reviewSchema.parse(await readJson('review.json')) : undefined;
+  if (!files.includes('image.jpg')) return { result, review, folder, files, aspect: 1 };
   const { width, height } = await readSize(await readFile(join(path, 'image.jpg')));
-  return { result, folder, files, aspect: width / height };
+  return { result, review, folder, files, aspect: width / height };
 }

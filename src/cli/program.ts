@@ -19,6 +19,7 @@ const commands = {
   failed: async () => (await import('./failed.js')).failed,
   similar: async () => (await import('./similar.js')).similar,
   history: async () => (await import('./history.js')).history,
+  review: async () => (await import('./review.js')).review,
   quantiles: async () => (await import('./quantiles.js')).quantiles,
   reconcile: async () => (await import('./reconcile.js')).reconcile,
   sinks: async () => (await import('./sinks.js')).sinks,

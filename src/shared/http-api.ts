@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { failedResultSchema, inspectionEventSchema, inspectionSchema, scoredResultSchema } from './contracts.js';
+import { reviewSchema } from './reviews.js';
 
 /** What `patchline serve` answers with: its OpenAPI document is made from these, its client takes their types. */
 
@@ -30,6 +31,15 @@ export const runningSchema = z.strictObject({
   inspectionId: inspectionSchema.shape.inspectionId,
   status: z.literal('running'),
 });
+
+const review = reviewSchema.optional().describe('What a person said of the part; absent where nobody has');
+
+/** A result and its review. */
+export const reviewedResultSchema = z.discriminatedUnion('status', [
+  scoredResultSchema.extend({ review }),
+  failedResultSchema.extend({ review }),
+]);
+export type ReviewedResult = z.infer<typeof reviewedResultSchema>;
 
 /** A result as a list shows it: without its vectors. */
 export const listedSchema = z.discriminatedUnion('status', [

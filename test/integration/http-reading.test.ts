@@ -420,6 +420,7 @@ test('the OpenAPI document describes each route with its parameters and answers'
     'post /v1/images': [200, 202, 400, 401, 413, 415, 422, 429, 503],
     'get /v1/inspections': [200, 400, 401, 503],
     'get /v1/inspections/{id}': [200, 202, 400, 401, 404, 503],
+    'post /v1/inspections/{id}/review': [200, 400, 401, 404, 415, 503],
     'get /v1/inspections/{id}/artefacts/{name}': [200, 206, 304, 400, 401, 404, 416, 503],
     'get /v1/inspections/{id}/image': [200, 206, 304, 400, 401, 404, 416, 503],
     'get /v1/events': [200, 400, 401, 503],

@@ -1,10 +1,16 @@
 import type { FastifyPluginAsyncZod } from 'fastify-type-provider-zod';
 import { z } from 'zod';
-import { inspectionSchema, resultSchema, scoredResultSchema, statusSchema } from '../../shared/contracts.js';
+import { inspectionSchema, scoredResultSchema, statusSchema } from '../../shared/contracts.js';
 import { PatchlineError } from '../../shared/errors.js';
-import { inspectionPageSchema, runningSchema } from '../../shared/http-api.js';
+import {
+  inspectionPageSchema,
+  type ReviewedResult,
+  reviewedResultSchema,
+  runningSchema,
+} from '../../shared/http-api.js';
 import { jobIdOf, lookAt } from '../../shared/queues.js';
 import { readResult } from '../../shared/results.js';
+import { readReview } from '../../shared/reviews.js';
 import type { HttpContext } from './context.js';
 import { listInspections } from './inspection-list.js';
 import { problems } from './problems.js';
@@ -51,16 +57,20 @@ export const inspectionRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, 
   const isLive = async (id: string) =>
     (await lookAt(queues, 'score', jobIdOf(id, 'score'))).live ||
     (await lookAt(queues, 'finalize', jobIdOf(id, 'finalize'))).live;
+  const readReviewed = async (id: string): Promise<ReviewedResult | undefined> => {
+    const [result, review] = await Promise.all([readResult(store, id), readReview(store, id)]);
+    return result && { ...result, ...(review && { review }) };
+  };
 
   app.get(
     '/v1/inspections/:id',
     {
       schema: {
         operationId: 'getInspection',
-        summary: 'The result of an inspection',
+        summary: 'The result of an inspection, with its review',
         params: idParameter,
         response: {
-          200: resultSchema.describe('The result'),
+          200: reviewedResultSchema.describe('The result'),
           202: runningSchema.describe('Under way'),
           ...problems(404),
         },
@@ -68,10 +78,10 @@ export const inspectionRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, 
     },
     async ({ params: { id } }, reply) => {
       assertInspectionId(id);
-      const result = await readResult(store, id);
+      const result = await readReviewed(id);
       if (result) return result;
       if (await isLive(id)) return reply.code(202).send({ inspectionId: id, status: 'running' });
-      const finished = await readResult(store, id); // it may have come between the two looks
+      const finished = await readReviewed(id); // it may have come between the two looks
       if (finished) return finished;
       throw inspectionNotFound(id);
     },

@@ -59,7 +59,7 @@ const meanings = {
   401: 'The bearer token is missing or wrong',
   404: 'There is no such thing',
   413: 'The image has more bytes than limits.maxImageBytes allows',
-  415: 'The body is neither an image nor a form',
+  415: 'The body is of another type than the request takes',
   416: 'The range lies outside of the bytes',
   422: 'The camera has no product, or the product no active bundle',
   429: 'The backlog is full; Retry-After says when to come again',

@@ -15,6 +15,7 @@ import { healthRoutes } from './health.js';
 import { imageRoutes } from './images.js';
 import { inspectionRoutes } from './inspections.js';
 import { answerError, problem } from './problems.js';
+import { reviewRoutes } from './reviews.js';
 
 /** Requests under way get this long when the server ends. */
 const endingLimitMs = 30_000;
@@ -110,7 +111,7 @@ async function createApp(context: HttpContext, token: string | null): Promise<Fa
   endWithRequests(app, context.ending);
   if (token !== null) requireToken(app, token);
   app.addHook('onSend', async (_request, reply) => void reply.header('X-Content-Type-Options', 'nosniff'));
-  for (const routes of [imageRoutes, inspectionRoutes, artefactRoutes, eventRoutes, healthRoutes]) {
+  for (const routes of [imageRoutes, inspectionRoutes, reviewRoutes, artefactRoutes, eventRoutes, healthRoutes]) {
     await app.register(routes, context);
   }
   app.get('/openapi.json', { schema: { hide: true } }, () => app.swagger());
