@@ -18,6 +18,8 @@ import { answerError, problem } from './problems.js';
 
 /** Requests under way get this long when the server ends. */
 const endingLimitMs = 30_000;
+/** A request must have been received whole by then. */
+const receivingLimitMs = 300_000;
 /** Anyone may ask for these. */
 const openPaths = ['/v1/health', '/v1/ready'];
 
@@ -86,6 +88,7 @@ async function createApp(context: HttpContext, token: string | null): Promise<Fa
     loggerInstance,
     return503OnClosing: false, // `endWithRequests` answers
     forceCloseConnections: true, // after that: clients hold connections open that they have not used yet
+    requestTimeout: receivingLimitMs,
     pluginTimeout: 0, // it would hold for closing too
   });
   app.setValidatorCompiler(validatorCompiler);
