@@ -45,19 +45,15 @@ export async function startHttpServer(
   const ending = new AbortController();
   const context = { producer, logger, feed, backlog: createBacklog(producer), ending: ending.signal };
   const app = await createApp(context, token);
-  try {
-    const url = await listen(app, port, host);
-    return {
-      url,
-      async close() {
-        ending.abort();
-        await app.close();
-        await feed.close();
-      },
-    };
-  } catch (error) {
+  const close = async () => {
+    ending.abort();
     await app.close();
     await feed.close();
+  };
+  try {
+    return { url: await listen(app, port, host), close };
+  } catch (error) {
+    await close();
     throw error;
   }
 }
