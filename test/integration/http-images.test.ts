@@ -8,6 +8,7 @@ import { countBacklog, publish } from '../../src/shared/queues.js';
 import { eventOf } from '../../src/shared/results.js';
 import { listAll, putJson } from '../../src/shared/store/object-store.js';
 import { type HttpLine, openHttpLine } from '../helpers/http-line.js';
+import { scene } from '../helpers/images.js';
 import { redisKinds, type TestRedis } from '../helpers/redis-kinds.js';
 import { gate, until } from '../helpers/stand-in-line.js';
 
@@ -64,6 +65,31 @@ describe('an image is taken in', () => {
     const query = '&capturedAt=2026-01-31T12:00:00%2B02:00&process={"temperature":20.5}&wait=result';
     const { body } = await line.post('good', query);
     expect(body).toMatchObject({ capturedAt: '2026-01-31T10:00:00.000Z', process: { temperature: 20.5 } });
+  });
+
+  test('with the time in its EXIF data, unless one is given; not one of more than a day ahead', async () => {
+    const taken = async (date: string) =>
+      await scene()
+        .jpeg()
+        .withExif({ IFD2: { DateTimeOriginal: date } })
+        .toBuffer();
+    const image = await taken('2026:01:31 12:00:00');
+    expect((await line.post(image)).body.inspectionId).toMatch(/^i-20260131-/);
+    expect((await line.post(image, '&capturedAt=2026-02-01T00:00:00Z')).body.inspectionId).toMatch(/^i-20260201-/);
+    const tomorrow = new Date(Date.now() + 20 * 3_600_000).toISOString();
+    const local = tomorrow.slice(0, 19).replaceAll('-', ':').replace('T', ' ');
+    expect((await line.post(await taken(local))).status).toBe(202);
+    expect(await line.post(await taken('2099:01:31 12:00:00'))).toMatchObject({
+      status: 400,
+      body: { error: { code: 'CAPTURE_TIME_INVALID' } },
+    });
+  });
+
+  test('with process data in a header, in UTF-8', async () => {
+    line.start('score', 'finalize');
+    const header = Buffer.from('{"Düse": 3}').toString('latin1');
+    const { body } = await line.post('good', '&wait=result', { headers: { 'patchline-process': header } });
+    expect(body).toMatchObject({ process: { Düse: 3 } });
   });
 
   test('with a name of its own, which is a part of its key', async () => {

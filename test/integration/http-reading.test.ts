@@ -271,12 +271,6 @@ describe('events', () => {
     expect(ids(await readEvents(await open('', { 'last-event-id': id! }), 1))).toEqual([idOf(1, 2)]);
   });
 
-  test('a burst of more than is kept in memory for a client reaches it, each event once', async () => {
-    const client = await open();
-    for (let i = 0; i < 3_000; i++) void tell(i);
-    expect(ids(await readEvents(client, 3_000))).toEqual(Array.from({ length: 3_000 }, (_, i) => idOf(1, i)));
-  });
-
   test('a client that takes nothing is dropped', async () => {
     vi.useFakeTimers({ toFake: ['setInterval'] });
     try {

@@ -39,11 +39,14 @@ export async function awaitAnswer(
       };
     });
   signal.addEventListener('abort', () => wake());
+  const look = async () =>
+    wait === 'verdict'
+      ? (event ?? (await findVerdict(producer, inspectionId)) ?? event) // it may be told while that is looked for
+      : await readResult(producer.store, inspectionId);
   try {
     const outcome = await start();
     for (;;) {
-      const found = wait === 'verdict' ? (event ?? (await findVerdict(producer, inspectionId))) : undefined;
-      const answer = wait === 'verdict' ? (found ?? event) : await readResult(producer.store, inspectionId);
+      const answer = await look();
       if (answer) return { outcome, answer };
       if (signal.aborted) return { outcome };
       await pause(event ? soonMs : lookMs);

@@ -66,7 +66,7 @@ function dropStalled({ raw: { socket }, log }: FastifyRequest, stream: Readable)
 }
 
 /** The events as text: first those after `lastEventId`, where there is one, then as they come, until the server ends. */
-async function* eventText(
+export async function* eventText(
   { feed, producer: { queues }, logger, ending }: HttpContext,
   query: EventQuery,
   lastEventId: string | undefined,

@@ -29,7 +29,8 @@ export const problem = (code: ErrorCode, message: string): Problem => ({ error: 
 /** Turns what a route threw into `{error: {code, message}}` with its status. */
 export function answerError(error: FastifyError | Error, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const [status, body] = judge(error);
-  if (status >= 500) request.log.error({ err: error }, 'request failed');
+  if (status === 500) request.log.error({ err: error }, 'request failed');
+  if (status === 503) request.log.warn({ reason: error.message }, 'request sent away');
   if (status === 429 || status === 503) reply.header('Retry-After', retryAfterSeconds);
   if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
   return reply.code(status).send(body);

@@ -56,8 +56,8 @@ export async function readSentImage(request: FastifyRequest, maxImageBytes: numb
   const bytes = Buffer.isBuffer(form.bytes) ? form.bytes : Buffer.alloc(0);
   const given: Partial<Record<Parameter, string>> = {};
   for (const name of names) {
-    const value = form.fields[name] ?? query[name] ?? request.headers[headerOf(name)];
-    if (value !== undefined) given[name] = readParameter(name, String(value));
+    const value = form.fields[name] ?? query[name] ?? headerText(request, headerOf(name));
+    if (value !== undefined) given[name] = readParameter(name, value);
   }
   const { camera, captureId, process } = given;
   if (camera === undefined) throw invalid('Expected the parameter camera, the name of the camera that took the image');
@@ -68,6 +68,12 @@ export async function readSentImage(request: FastifyRequest, maxImageBytes: numb
   const original: NewOriginal = { camera, bytes, fileName, capturedAt };
   if (process !== undefined) original.process = parseProcessData(parseJson(process), 'the image');
   return { original, captureId };
+}
+
+/** Node takes the bytes of a header for Latin-1; senders mean UTF-8. */
+function headerText({ headers }: FastifyRequest, name: string): string | undefined {
+  const value = headers[name];
+  return value === undefined ? undefined : Buffer.from(String(value), 'latin1').toString();
 }
 
 function readParameter(name: Parameter, value: string): string {

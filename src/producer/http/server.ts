@@ -19,6 +19,8 @@ import { reviewRoutes } from './reviews.js';
 
 /** Requests under way get this long when the server ends. */
 const endingLimitMs = 30_000;
+/** A request must have been received whole by then. */
+const receivingLimitMs = 300_000;
 /** Anyone may ask for these. */
 const openPaths = ['/v1/health', '/v1/ready'];
 
@@ -44,19 +46,15 @@ export async function startHttpServer(
   const ending = new AbortController();
   const context = { producer, logger, feed, backlog: createBacklog(producer), ending: ending.signal };
   const app = await createApp(context, token);
-  try {
-    const url = await listen(app, port, host);
-    return {
-      url,
-      async close() {
-        ending.abort();
-        await app.close();
-        await feed.close();
-      },
-    };
-  } catch (error) {
+  const close = async () => {
+    ending.abort();
     await app.close();
     await feed.close();
+  };
+  try {
+    return { url: await listen(app, port, host), close };
+  } catch (error) {
+    await close();
     throw error;
   }
 }
@@ -87,6 +85,7 @@ async function createApp(context: HttpContext, token: string | null): Promise<Fa
     loggerInstance,
     return503OnClosing: false, // `endWithRequests` answers
     forceCloseConnections: true, // after that: clients hold connections open that they have not used yet
+    requestTimeout: receivingLimitMs,
     pluginTimeout: 0, // it would hold for closing too
   });
   app.setValidatorCompiler(validatorCompiler);
