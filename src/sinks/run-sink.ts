@@ -12,7 +12,7 @@ import { type CatchUp, createCatchUp } from './catch-up.js';
 import { createDeliveries, type Deliveries } from './deliveries.js';
 import { putFailed } from './failed-events.js';
 import { type Inbox, openInbox, type Pace, usualPace } from './inbox.js';
-import { parseMessage, passes } from './message.js';
+import { parseMessage, passes, type SinkMessage } from './message.js';
 import { advancePosition, prepareGroups } from './position.js';
 import { giveSign, takeLeave } from './signs-of-life.js';
 import type { Sink } from './sink.js';
@@ -125,22 +125,22 @@ async function run(parts: Parts): Promise<void> {
   }
 }
 
-/** Starts the delivery of an entry's event as soon as there is room. */
+/** Starts the delivery of an entry's event as soon as there is room. Never rejects: the entries behind it would be forgotten. */
 async function take(entry: StreamEntry, { settings, streams, inbox, deliveries, logger }: Parts): Promise<void> {
-  const logFailure = (error: unknown) => logger.warn({ reason: reasonOf(error) }, 'cannot acknowledge an event');
-  let message: ReturnType<typeof parseMessage>;
+  const acknowledge = () =>
+    inbox.acknowledge(entry).catch((error) => {
+      logger.warn({ reason: reasonOf(error) }, 'cannot acknowledge an event: it will be told again');
+    });
+  let message: SinkMessage;
   try {
     message = parseMessage(streams.get(entry.stream)!, entry.event ?? '');
   } catch (error) {
     logger.error({ ...entry, reason: reasonOf(error) }, 'an entry of the stream is no event: left out');
-    return inbox.acknowledge(entry);
+    return acknowledge();
   }
-  if (!passes(settings.filter, message.event)) return inbox.acknowledge(entry);
+  if (!passes(settings.filter, message.event)) return acknowledge();
   await deliveries.room();
-  void deliveries
-    .start(message)
-    .then((settled) => (settled ? inbox.acknowledge(entry) : undefined))
-    .catch(logFailure);
+  void deliveries.start(message).then((settled) => (settled ? acknowledge() : undefined));
 }
 
 /** What goes on beside the deliveries, also while none of them ends: signs of life do not wait for a slow store. */
