@@ -30,6 +30,8 @@ interface Parts {
   store: ObjectStore;
   queues: Queues;
   logger: Logger;
+  /** A connection for waiting. */
+  reader: Redis;
   redis: Redis;
   /** The name of this process among those that run the sink. */
   consumer: string;
@@ -48,16 +50,39 @@ interface Parts {
 export function runSink(
   settings: SinkSettings,
   sink: Sink,
-  { store, queues, logger: parent }: SinkContext,
+  context: SinkContext,
   pace: Pace = usualPace,
 ): { close(): Promise<void> } {
-  const { name, backoffMs } = settings;
-  const logger = parent.child({ sink: name });
   const ending = new AbortController();
-  const { signal } = ending;
+  const parts = assemble(settings, sink, context, pace, ending.signal);
+  const { reader, redis, logger } = parts;
+  const running = Promise.all([run(parts), beat(parts, pace.beatMs)]);
+  return {
+    async close() {
+      ending.abort();
+      reader.disconnect();
+      if (redis.status !== 'ready') redis.disconnect(); // what waits for a Redis that is away would wait for ever
+      await running
+        .then(() => finish(parts))
+        .catch((error) => logger.warn({ reason: reasonOf(error) }, 'not everything could be handed on'));
+      redis.disconnect();
+      await sink.close();
+    },
+  };
+}
+
+function assemble(
+  settings: SinkSettings,
+  sink: Sink,
+  { store, queues, logger: parent }: SinkContext,
+  pace: Pace,
+  signal: AbortSignal,
+): Parts {
+  const { name, backoffMs, events } = settings;
+  const logger = parent.child({ sink: name });
   const reader = connectRedis(queues.url, { logger });
   const redis = connectRedis(queues.url, { logger });
-  const streams = new Map(settings.events.map((stream) => [streamKey(queues.config, stream), stream]));
+  const streams = new Map(events.map((stream) => [streamKey(queues.config, stream), stream]));
   const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const inbox = openInbox({ redis, reader, streams: [...streams.keys()], group: groupOf(name), consumer, pace });
   const deliveries = createDeliveries(sink, {
@@ -67,39 +92,15 @@ export function runSink(
     signal,
   });
   const catchUp = createCatchUp(settings, { store, deliveries, logger, signal });
-  const parts: Parts = {
-    settings,
-    store,
-    queues,
-    logger,
-    redis,
-    consumer,
-    streams,
-    inbox,
-    deliveries,
-    catchUp,
-    signal,
-  };
-  const running = run(parts);
-  const beating = beat(parts, pace.beatMs);
+  return { settings, store, queues, logger, reader, redis, consumer, streams, inbox, deliveries, catchUp, signal };
+}
 
-  async function finish(): Promise<void> {
-    await Promise.all([running, beating, deliveries.ended(), catchUp.ended()]);
-    await inbox.release();
-    await takeLeave(redis, queues.config, name, consumer);
-    await advancePosition(settings, { store, redis, queue: queues.config });
-  }
-
-  return {
-    async close() {
-      ending.abort();
-      reader.disconnect();
-      if (redis.status !== 'ready') redis.disconnect(); // what waits for a Redis that is away would wait for ever
-      await finish().catch((error) => logger.warn({ reason: reasonOf(error) }, 'not everything could be handed on'));
-      redis.disconnect();
-      await sink.close();
-    },
-  };
+/** Hands on what was read and not delivered. */
+async function finish({ settings, store, queues, redis, consumer, inbox, deliveries, catchUp }: Parts): Promise<void> {
+  await Promise.all([deliveries.ended(), catchUp.ended()]);
+  await inbox.release();
+  await takeLeave(redis, queues.config, settings.name, consumer);
+  await advancePosition(settings, { store, redis, queue: queues.config });
 }
 
 /** Follows the streams; whatever goes wrong, such as a Redis that came back empty, it starts again from its position. */
