@@ -23,7 +23,7 @@ const address = (protocols: RegExp, example: string) =>
     { message: 'Expected an address without user name and password: they have settings of their own', abort: true },
   );
 
-export const outcomeSchema = z.enum(['good', 'anomalous', 'failed']);
+const outcomeSchema = z.enum(['good', 'anomalous', 'failed']);
 
 const filterSchema = z.strictObject({
   product: z.array(name).min(1).optional(),
@@ -47,7 +47,7 @@ const common = {
   backoffMs: z.number().int().min(1).default(1_000),
 };
 
-export const placeholders = ['product', 'camera', 'kind', 'outcome'] as const;
+const placeholders = ['product', 'camera', 'kind', 'outcome'] as const;
 
 const topic = z
   .string()

@@ -84,8 +84,8 @@ export function openInbox({ redis, reader, streams, group, consumer, pace }: Inb
       return { entries: fresh, trimmed };
     },
     async acknowledge({ stream, id }) {
+      held.get(stream)!.delete(id); // before: where it fails, the entry comes again as one that was left behind
       await redis.xack(stream, group, id);
-      held.get(stream)!.delete(id);
     },
     async touch() {
       for (const [stream, ids] of held) await touch(redis, stream, { group, consumer, ids: [...ids] });

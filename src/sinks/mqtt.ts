@@ -77,7 +77,7 @@ const propertiesOf = ({ delivery, kind, event }: SinkMessage, expirySeconds: num
 });
 
 /** Names of products and cameras hold nothing that means something in a topic. */
-export const topicOf = (template: string, { kind, event }: SinkMessage): string =>
+const topicOf = (template: string, { kind, event }: SinkMessage): string =>
   template
     .replaceAll('{product}', event.product)
     .replaceAll('{camera}', event.camera ?? 'none')
@@ -89,5 +89,6 @@ async function end(client: MqttClient, statusTopic: string | undefined): Promise
   if (client.connected && statusTopic !== undefined) {
     await client.publishAsync(statusTopic, 'offline', { retain: true });
   }
-  await client.endAsync(!client.connected);
+  const cut = () => client.stream.destroy(); // where the other side does not answer any more
+  await inTime(client.endAsync(!client.connected), cut).catch(() => undefined);
 }

@@ -12,7 +12,7 @@ import { type CatchUp, createCatchUp } from './catch-up.js';
 import { createDeliveries, type Deliveries } from './deliveries.js';
 import { putFailed } from './failed-events.js';
 import { type Inbox, openInbox, type Pace, usualPace } from './inbox.js';
-import { parseMessage, passes } from './message.js';
+import { parseMessage, passes, type SinkMessage } from './message.js';
 import { advancePosition, prepareGroups } from './position.js';
 import { giveSign, takeLeave } from './signs-of-life.js';
 import type { Sink } from './sink.js';
@@ -30,6 +30,8 @@ interface Parts {
   store: ObjectStore;
   queues: Queues;
   logger: Logger;
+  /** A connection for waiting. */
+  reader: Redis;
   redis: Redis;
   /** The name of this process among those that run the sink. */
   consumer: string;
@@ -48,16 +50,39 @@ interface Parts {
 export function runSink(
   settings: SinkSettings,
   sink: Sink,
-  { store, queues, logger: parent }: SinkContext,
+  context: SinkContext,
   pace: Pace = usualPace,
 ): { close(): Promise<void> } {
-  const { name, backoffMs } = settings;
-  const logger = parent.child({ sink: name });
   const ending = new AbortController();
-  const { signal } = ending;
+  const parts = assemble(settings, sink, context, pace, ending.signal);
+  const { reader, redis, logger } = parts;
+  const running = Promise.all([run(parts), beat(parts, pace.beatMs)]);
+  return {
+    async close() {
+      ending.abort();
+      reader.disconnect();
+      if (redis.status !== 'ready') redis.disconnect(); // what waits for a Redis that is away would wait for ever
+      await running
+        .then(() => finish(parts))
+        .catch((error) => logger.warn({ reason: reasonOf(error) }, 'not everything could be handed on'));
+      redis.disconnect();
+      await sink.close();
+    },
+  };
+}
+
+function assemble(
+  settings: SinkSettings,
+  sink: Sink,
+  { store, queues, logger: parent }: SinkContext,
+  pace: Pace,
+  signal: AbortSignal,
+): Parts {
+  const { name, backoffMs, events } = settings;
+  const logger = parent.child({ sink: name });
   const reader = connectRedis(queues.url, { logger });
   const redis = connectRedis(queues.url, { logger });
-  const streams = new Map(settings.events.map((stream) => [streamKey(queues.config, stream), stream]));
+  const streams = new Map(events.map((stream) => [streamKey(queues.config, stream), stream]));
   const consumer = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
   const inbox = openInbox({ redis, reader, streams: [...streams.keys()], group: groupOf(name), consumer, pace });
   const deliveries = createDeliveries(sink, {
@@ -67,39 +92,15 @@ export function runSink(
     signal,
   });
   const catchUp = createCatchUp(settings, { store, deliveries, logger, signal });
-  const parts: Parts = {
-    settings,
-    store,
-    queues,
-    logger,
-    redis,
-    consumer,
-    streams,
-    inbox,
-    deliveries,
-    catchUp,
-    signal,
-  };
-  const running = run(parts);
-  const beating = beat(parts, pace.beatMs);
+  return { settings, store, queues, logger, reader, redis, consumer, streams, inbox, deliveries, catchUp, signal };
+}
 
-  async function finish(): Promise<void> {
-    await Promise.all([running, beating, deliveries.ended(), catchUp.ended()]);
-    await inbox.release();
-    await takeLeave(redis, queues.config, name, consumer);
-    await advancePosition(settings, { store, redis, queue: queues.config });
-  }
-
-  return {
-    async close() {
-      ending.abort();
-      reader.disconnect();
-      if (redis.status !== 'ready') redis.disconnect(); // what waits for a Redis that is away would wait for ever
-      await finish().catch((error) => logger.warn({ reason: reasonOf(error) }, 'not everything could be handed on'));
-      redis.disconnect();
-      await sink.close();
-    },
-  };
+/** Hands on what was read and not delivered. */
+async function finish({ settings, store, queues, redis, consumer, inbox, deliveries, catchUp }: Parts): Promise<void> {
+  await Promise.all([deliveries.ended(), catchUp.ended()]);
+  await inbox.release();
+  await takeLeave(redis, queues.config, settings.name, consumer);
+  await advancePosition(settings, { store, redis, queue: queues.config });
 }
 
 /** Follows the streams; whatever goes wrong, such as a Redis that came back empty, it starts again from its position. */
@@ -125,22 +126,22 @@ async function run(parts: Parts): Promise<void> {
   }
 }
 
-/** Starts the delivery of an entry's event as soon as there is room. */
+/** Starts the delivery of an entry's event as soon as there is room. Never rejects: the entries behind it would be forgotten. */
 async function take(entry: StreamEntry, { settings, streams, inbox, deliveries, logger }: Parts): Promise<void> {
-  const logFailure = (error: unknown) => logger.warn({ reason: reasonOf(error) }, 'cannot acknowledge an event');
-  let message: ReturnType<typeof parseMessage>;
+  const acknowledge = () =>
+    inbox.acknowledge(entry).catch((error) => {
+      logger.warn({ reason: reasonOf(error) }, 'cannot acknowledge an event: it will be told again');
+    });
+  let message: SinkMessage;
   try {
     message = parseMessage(streams.get(entry.stream)!, entry.event ?? '');
   } catch (error) {
     logger.error({ ...entry, reason: reasonOf(error) }, 'an entry of the stream is no event: left out');
-    return inbox.acknowledge(entry);
+    return acknowledge();
   }
-  if (!passes(settings.filter, message.event)) return inbox.acknowledge(entry);
+  if (!passes(settings.filter, message.event)) return acknowledge();
   await deliveries.room();
-  void deliveries
-    .start(message)
-    .then((settled) => (settled ? inbox.acknowledge(entry) : undefined))
-    .catch(logFailure);
+  void deliveries.start(message).then((settled) => (settled ? acknowledge() : undefined));
 }
 
 /** What goes on beside the deliveries, also while none of them ends: signs of life do not wait for a slow store. */

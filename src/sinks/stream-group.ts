@@ -59,14 +59,12 @@ export async function groupState(redis: Redis, stream: string, group: string): P
   return stateIn(await redis.xinfo('GROUPS', stream), group);
 }
 
-/** @returns whether this call made it; the stream is made, too, where there is none. */
-export async function createGroup(redis: Redis, stream: string, group: string, start: string): Promise<boolean> {
+/** Makes a group unless it is there; the stream, too. */
+export async function createGroup(redis: Redis, stream: string, group: string, start: string): Promise<void> {
   try {
     await redis.xgroup('CREATE', stream, group, start, 'MKSTREAM');
-    return true;
   } catch (error) {
-    if ((error as Error).message.startsWith('BUSYGROUP')) return false;
-    throw error;
+    if (!(error as Error).message.startsWith('BUSYGROUP')) throw error;
   }
 }
 
@@ -132,9 +130,17 @@ export async function takeOver(
   stream: string,
   { group, consumer, idleMs, count }: { group: string; consumer: string; idleMs: number; count: number },
 ): Promise<{ entries: StreamEntry[]; lost: string[] }> {
-  const answer = await redis.xautoclaim(stream, group, consumer, idleMs, '0', 'COUNT', count);
-  const [, entries, lost = []] = answer as [string, Entries, string[]?];
-  return { entries: entriesOf(stream, entries), lost };
+  const entries: StreamEntry[] = [];
+  const lost: string[] = [];
+  let cursor = noId;
+  do {
+    const answer = await redis.xautoclaim(stream, group, consumer, idleMs, cursor, 'COUNT', count);
+    const [next, found, gone = []] = answer as [string, Entries, string[]?];
+    entries.push(...entriesOf(stream, found));
+    lost.push(...gone);
+    cursor = next;
+  } while (cursor !== noId && entries.length === 0);
+  return { entries, lost };
 }
 
 /** The entries that a consumer has not acknowledged. */

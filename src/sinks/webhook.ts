@@ -6,7 +6,7 @@ import { bodyOf, type SinkMessage } from './message.js';
 import { refused, type Sink, secretOf, unreachable } from './sink.js';
 
 /** `sha256=<hex>` of HMAC-SHA256 over timestamp, a dot and the body. */
-export const signatureOf = (secret: string, timestamp: string, body: string): string =>
+const signatureOf = (secret: string, timestamp: string, body: string): string =>
   `sha256=${createHmac('sha256', secret).update(`${timestamp}.${body}`).digest('hex')}`;
 
 /** One POST per event. Redirects are not followed: the signed event is for the configured address alone. */

@@ -5,8 +5,10 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { streamKey } from '../../src/shared/queues.js';
 import { getFailed } from '../../src/sinks/failed-events.js';
 import { listGaps } from '../../src/sinks/gaps.js';
+import { openInbox } from '../../src/sinks/inbox.js';
 import { retryFailed } from '../../src/sinks/retry-failed.js';
 import { openSink } from '../../src/sinks/sink.js';
+import type { StreamEntry } from '../../src/sinks/stream-group.js';
 import { runCommand, runHere, startCommand } from '../helpers/command-line.js';
 import { type HttpReceiver, startHttpReceiver } from '../helpers/http-receiver.js';
 import { redisKinds, type TestRedis } from '../helpers/redis-kinds.js';
@@ -262,6 +264,34 @@ describe.each(redisKinds())('on $name', ({ open }) => {
     const args = ['worker', 'score', 'sinks', '--store', line.store.url, '--config', config];
     const { code, stderr } = await runCommand(args, { REDIS_URL: redis.url });
     expect([code, stderr]).toEqual([1, expect.stringContaining('Expected the environment variable MES_KEY')]);
+  });
+
+  test('an entry whose acknowledgement fails comes again', async () => {
+    const { redis: commands, config } = line.queues;
+    const key = streamKey(config, 'results');
+    await line.inspect(0, 1, { streams: ['results'] });
+    await commands.xgroup('CREATE', key, 'sink-mes', '0');
+    const refusing = new Proxy(commands, {
+      get: (target, name) =>
+        name === 'xack' ? () => Promise.reject(new Error('READONLY')) : Reflect.get(target, name),
+    });
+    const pace = { blockMs: 1, takeOverMs: 1, beatMs: 1 };
+    const inbox = openInbox({
+      redis: refusing,
+      reader: commands,
+      streams: [key],
+      group: 'sink-mes',
+      consumer: 'c',
+      pace,
+    });
+    const [entry] = (await inbox.next()).entries;
+    await expect(inbox.acknowledge(entry!)).rejects.toThrow('READONLY');
+    let again: StreamEntry[] = [];
+    await until('it came again', async () => {
+      again = (await inbox.next()).entries;
+      return again.length > 0;
+    });
+    expect(again).toEqual([entry]);
   });
 
   test('a process that is closed hands its events on at once', async () => {
