@@ -3,6 +3,7 @@ import type { JudgedImage } from '../fit/evaluate-images.js';
 import { type Markup, markup, verbatim } from '../shared/markup.js';
 import { drawFigure } from './contact-sheet.js';
 import { pageHead } from './contact-sheet-style.js';
+import { drawExplanations, type ExplanationsSection } from './explanations-page.js';
 
 /** An image on the page and its files in pictures/. */
 export interface Exhibit {
@@ -20,7 +21,7 @@ export interface Section {
 const style = verbatim(`<style>
 h2.section { margin: 28px 0 12px; font-size: 1.25rem; }
 .sheet { margin-bottom: 16px; padding: 16px; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 16px; margin-bottom: 16px; }
 .columns .sheet { margin: 0; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -36,6 +37,8 @@ tbody tr { border-top: 1px solid var(--line); }
 .chart { margin: 0; }
 .chart img { display: block; width: 100%; max-width: 640px; height: auto; }
 .remark { margin-top: 8px; }
+.note { margin-top: 8px; }
+.panels { display: block; max-width: 100%; height: auto; }
 @media (max-width: 640px) { th, td { padding-right: 12px; } }
 </style>`);
 
@@ -46,7 +49,7 @@ tbody tr { border-top: 1px solid var(--line); }
 export function reportPage(
   evaluation: Evaluation,
   sections: readonly Section[],
-  { hasRoc }: { hasRoc: boolean },
+  { hasRoc, explained }: { hasRoc: boolean; explained?: ExplanationsSection | undefined },
 ): string {
   const { product, bundle, images, threshold, warnings } = evaluation;
   const title = `Evaluation of ${product} ${bundle}`;
@@ -69,6 +72,7 @@ ${drawKinds(evaluation)}
 ${drawChart('scores', 'Scores of good and of defective images')}
 ${hasRoc && drawChart('roc', 'Defects found against false alarms')}
 </div>
+${explained && drawExplanations(explained)}
 ${sections.map((section) => drawSection(section, threshold))}
 <p class="faint"><a href="report.json">report.json</a> holds all figures and the score of every image. ${evaluation.imagesPerSecond.toFixed(1)} images were scored a second.</p>
 </main>

@@ -76,6 +76,7 @@ export const evaluate = defineCommand(
         (await judgeExplanations(options.explanations === true ? usualMethods : options.explanations, config, {
           ...{ images, bundle, store, compute, progress },
           mostImages: options.explanationImages,
+          testAuroc: evaluation.classifierAuroc,
         }));
       phases.stop();
       if (options.out !== undefined) {
