@@ -1,4 +1,5 @@
 import {
+  assertMethods,
   type EvaluateExplanationsOptions,
   type ExplainedImage,
   type ExplanationEvaluation,
@@ -18,6 +19,7 @@ import { isDrawn } from '../fit/image-explanations.js';
 import type { Bundle } from '../shared/bundle.js';
 import type { Config } from '../shared/config.js';
 import { PatchlineError } from '../shared/errors.js';
+import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
 
 /** What the command prints with --json under `explanations`. */
@@ -40,32 +42,51 @@ export interface Explanations {
   shown: ExplainedImage[];
 }
 
-interface Options extends Omit<EvaluateExplanationsOptions, 'classifier' | 'methods' | 'maxImageBytes'> {
-  /** AUROC of the bundle's classifier on the test set. */
-  testAuroc: number | null;
+/** What explanations are made of, and by what. */
+export interface ExplanationPlan {
+  methods: readonly string[];
+  classifier: ExplainedClassifier;
+  /** Whether the classifier is that of the configuration. */
+  isOwn: boolean;
+}
+
+/**
+ * The classifier that inspections of the product explain.
+ *
+ * @throws ARGUMENT_INVALID for a method that there is not, or that the network cannot be explained by, and what
+ *   `loadClassifiers` throws
+ */
+export async function planExplanations(
+  wanted: readonly string[],
+  { products }: Config,
+  { bundle, classifier: head }: LoadedBundle,
+): Promise<ExplanationPlan> {
+  const methods = assertMethods(wanted);
+  const own = products[bundle.product];
+  if (!own) {
+    assertGradients(methods, bundle);
+    return { methods, classifier: await bundleClassifier(bundle, head), isOwn: false };
+  }
+  const classifiers = await loadClassifiers({ products: { [bundle.product]: own } });
+  return { methods, classifier: classifiers.get(bundle.product)!, isOwn: true };
 }
 
 /** Below this AUROC a classifier is weak, as in a bundle. */
 const weakAuroc = 0.8;
 
-/** Judges explanations of the classifier that inspections of the product explain. */
+/** @param testAuroc of the bundle's classifier on the test set */
 export async function judgeExplanations(
-  methods: readonly string[],
-  config: Config,
-  options: Options,
+  { isOwn, ...plan }: ExplanationPlan,
+  testAuroc: number | null,
+  options: Omit<EvaluateExplanationsOptions, 'classifier' | 'methods'>,
 ): Promise<Explanations> {
-  const { bundle, testAuroc, ...others } = options;
-  const { product, classifier: head } = bundle.bundle;
-  const own = config.products[product];
-  if (!own) assertGradients(methods, bundle.bundle);
-  const classifier = own ? await ownClassifier(product, own) : await bundleClassifier(bundle.bundle, bundle.classifier);
-  const { maxImageBytes } = config.limits;
-  const { evaluation, shown } = await evaluateExplanations({ ...others, bundle, classifier, methods, maxImageBytes });
+  const { evaluation, shown } = await evaluateExplanations({ ...options, ...plan });
+  const head = options.bundle.bundle.classifier;
   const report: ExplanationsReport = {
-    classifier: own
+    classifier: isOwn
       ? { of: 'product', weak: null, heldOutAuroc: null, testAuroc: null }
       : { of: 'bundle', weak: head.weak || (testAuroc ?? 1) < weakAuroc, heldOutAuroc: head.auroc, testAuroc },
-    measured: `probability of a defect by the classifier of the ${own ? 'product' : 'bundle'}`,
+    measured: `probability of a defect by the classifier of the ${isOwn ? 'product' : 'bundle'}`,
     ...evaluation,
   };
   return { report, shown };
@@ -81,11 +102,6 @@ function assertGradients(methods: readonly string[], { network, version }: Bundl
     `Expected methods that need no gradient by the pixels, such as ${possible.join(', ')}, for the int8 network of bundle ${version} ` +
       `but received ${wrong}: fit with --network float for it`,
   );
-}
-
-async function ownClassifier(product: string, settings: Config['products'][string]): Promise<ExplainedClassifier> {
-  const classifiers = await loadClassifiers({ products: { [product]: settings } });
-  return classifiers.get(product)!;
 }
 
 /** How figures are called, and which way is better. */

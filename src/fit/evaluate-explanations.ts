@@ -84,13 +84,13 @@ const explanationsTask = threadTask<ExplanationsTask, JudgedExplanations>(
  * Explains defective images and measures each explanation: where masks are, whether it points at them; and by changing the pixels
  * that it names, whether the classifier's probability of a defect depends on these.
  *
- * @throws DATASET_INVALID where there is no defective image; ARGUMENT_INVALID for a method that there is not
+ * @throws DATASET_INVALID where there is no defective image
  */
 export async function evaluateExplanations(
   options: EvaluateExplanationsOptions,
 ): Promise<{ evaluation: ExplanationEvaluation; shown: ExplainedImage[] }> {
   const { images, bundle, classifier, compute, maxImageBytes, progress } = options;
-  const methods = [...assertMethods(options.methods), ...drawnMaps];
+  const methods = [...options.methods, ...drawnMaps];
   const defective = images.filter((judged) => !isGood(judged));
   const chosen = choose(defective, options.mostImages);
   const { pictures, count, ...good } = await readGoodImages(options);
@@ -128,7 +128,7 @@ function withoutMaps({ methods, ...judged }: JudgedExplanations): JudgedFigures 
 
 const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** @throws ARGUMENT_INVALID */
+/** Each once. @throws ARGUMENT_INVALID for one that there is not */
 export function assertMethods(methods: readonly string[]): readonly string[] {
   const wrong = methods.find((name) => !judgedMethods.includes(name));
   if (wrong === undefined) return [...new Set(methods)];
