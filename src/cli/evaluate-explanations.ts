@@ -1,19 +1,25 @@
 import {
+  assertMethods,
   type EvaluateExplanationsOptions,
   type ExplainedImage,
   type ExplanationEvaluation,
   evaluateExplanations,
+  judgedMethods,
 } from '../fit/evaluate-explanations.js';
 import { bundleClassifier, type ExplainedClassifier } from '../fit/explained-classifier.js';
 import {
   beatsChance,
+  drawnLike,
   type FigureName,
   type FigureSummary,
   figureNames,
   isHigherBetter,
 } from '../fit/explanation-figures.js';
 import { isDrawn } from '../fit/image-explanations.js';
+import type { Bundle } from '../shared/bundle.js';
 import type { Config } from '../shared/config.js';
+import { PatchlineError } from '../shared/errors.js';
+import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import { loadClassifiers } from '../workers/load-classifiers.js';
 
 /** What the command prints with --json under `explanations`. */
@@ -21,9 +27,11 @@ export interface ExplanationsReport extends ExplanationEvaluation {
   classifier: {
     /** The bundle's own, or that of the configuration. */
     of: 'bundle' | 'product';
-    /** Whether it hardly tells defects from good images, and the held-out AUROC that says so; null where nobody knows. */
+    /** Whether it hardly tells defects from good images; null where nobody knows. */
     weak: boolean | null;
-    auroc: number | null;
+    /** What says so: of held-out images, and of this test set. */
+    heldOutAuroc: number | null;
+    testAuroc: number | null;
   };
   /** What is watched while pixels are changed. */
   measured: string;
@@ -34,31 +42,66 @@ export interface Explanations {
   shown: ExplainedImage[];
 }
 
-type Options = Omit<EvaluateExplanationsOptions, 'classifier' | 'methods' | 'maxImageBytes'>;
+/** What explanations are made of, and by what. */
+export interface ExplanationPlan {
+  methods: readonly string[];
+  classifier: ExplainedClassifier;
+  /** Whether the classifier is that of the configuration. */
+  isOwn: boolean;
+}
 
-/** Judges explanations of the classifier that inspections of the product explain. */
+/**
+ * The classifier that inspections of the product explain.
+ *
+ * @throws ARGUMENT_INVALID for a method that there is not, or that the network cannot be explained by, and what
+ *   `loadClassifiers` throws
+ */
+export async function planExplanations(
+  wanted: readonly string[],
+  { products }: Config,
+  { bundle, classifier: head }: LoadedBundle,
+): Promise<ExplanationPlan> {
+  const methods = assertMethods(wanted);
+  const own = products[bundle.product];
+  if (!own) {
+    assertGradients(methods, bundle);
+    return { methods, classifier: await bundleClassifier(bundle, head), isOwn: false };
+  }
+  const classifiers = await loadClassifiers({ products: { [bundle.product]: own } });
+  return { methods, classifier: classifiers.get(bundle.product)!, isOwn: true };
+}
+
+/** Below this AUROC a classifier is weak, as in a bundle. */
+const weakAuroc = 0.8;
+
+/** @param testAuroc of the bundle's classifier on the test set */
 export async function judgeExplanations(
-  methods: readonly string[],
-  config: Config,
-  options: Options,
+  { isOwn, ...plan }: ExplanationPlan,
+  testAuroc: number | null,
+  options: Omit<EvaluateExplanationsOptions, 'classifier' | 'methods'>,
 ): Promise<Explanations> {
-  const { bundle } = options;
-  const { product, classifier: head } = bundle.bundle;
-  const own = config.products[product];
-  const classifier = own ? await ownClassifier(product, own) : await bundleClassifier(bundle.bundle, bundle.classifier);
-  const { maxImageBytes } = config.limits;
-  const { evaluation, shown } = await evaluateExplanations({ ...options, classifier, methods, maxImageBytes });
+  const { evaluation, shown } = await evaluateExplanations({ ...options, ...plan });
+  const head = options.bundle.bundle.classifier;
   const report: ExplanationsReport = {
-    classifier: own ? { of: 'product', weak: null, auroc: null } : { of: 'bundle', weak: head.weak, auroc: head.auroc },
-    measured: `probability of a defect by the classifier of the ${own ? 'product' : 'bundle'}`,
+    classifier: isOwn
+      ? { of: 'product', weak: null, heldOutAuroc: null, testAuroc: null }
+      : { of: 'bundle', weak: head.weak || (testAuroc ?? 1) < weakAuroc, heldOutAuroc: head.auroc, testAuroc },
+    measured: `probability of a defect by the classifier of the ${isOwn ? 'product' : 'bundle'}`,
     ...evaluation,
   };
   return { report, shown };
 }
 
-async function ownClassifier(product: string, settings: Config['products'][string]): Promise<ExplainedClassifier> {
-  const classifiers = await loadClassifiers({ products: { [product]: settings } });
-  return classifiers.get(product)!;
+/** Steps of quantisation have no gradient, so that an int8 network can be explained from its last layer on alone. */
+function assertGradients(methods: readonly string[], { network, version }: Bundle): void {
+  const wrong = network.kind === 'int8' && methods.find((name) => drawnLike(name) === 'random-pixels');
+  if (!wrong) return;
+  const possible = judgedMethods.filter((name) => drawnLike(name) !== 'random-pixels');
+  throw new PatchlineError(
+    'ARGUMENT_INVALID',
+    `Expected methods that need no gradient by the pixels, such as ${possible.join(', ')}, for the int8 network of bundle ${version} ` +
+      `but received ${wrong}: fit with --network float for it`,
+  );
 }
 
 /** How figures are called, and which way is better. */
@@ -76,8 +119,10 @@ export const figureTitles: Record<FigureName, string> = {
 export function figureText(figure: FigureName, summary: FigureSummary | null, method: string): string {
   if (!summary) return '';
   const value = figure === 'severityDeletion' ? summary.mean.toFixed(1) : summary.mean.toFixed(3);
-  return isDrawn(method) || beatsChance(summary) ? value : `${value}*`;
+  return isDrawn(method) || beatsChance(method, summary) ? value : `${value}*`;
 }
+
+const areaText = (value: number | null): string => (value === null ? 'unknown' : value.toFixed(2));
 
 /** What a reader has to know of the figures. */
 export function remarksOn(report: ExplanationsReport): string[] {
@@ -85,10 +130,15 @@ export function remarksOn(report: ExplanationsReport): string[] {
   return [
     `${images} of ${defective} defective images, ${withMask} of them with a mask${maskShare === null ? '' : `, which marks ${(100 * maskShare).toFixed(1)} % of an image on average`}`,
     `deletion (pixels of a good image instead of the hottest), insertion (the hottest ones put into it), flipping (noise after ${noiseImages} good images) and ROAD watch the ${measured}, on average ${meanProbability.toFixed(3)} before a pixel is changed; deletion (severity) watches the anomaly score`,
-    '* does not surely beat both maps drawn by lot, pixel by pixel and in regions (95 %)',
+    '* does not surely (95 %) beat a map drawn by lot: maps of regions are held against random-regions, maps of pixels against random-pixels',
     ...(classifier.weak
       ? [
-          `the classifier is weak (held-out AUROC ${classifier.auroc!.toFixed(2)}): it hardly tells defects from good parts, so that what explains it says little about defects`,
+          `the classifier is weak (AUROC ${areaText(classifier.heldOutAuroc)} of held-out images, ${areaText(classifier.testAuroc)} of this set): it hardly tells defects from good parts, so that what explains it says little about defects`,
+        ]
+      : []),
+    ...(meanProbability < 0.5
+      ? [
+          'on average the classifier takes these defects for good parts: its explanations show what little speaks for a defect',
         ]
       : []),
   ];
@@ -98,7 +148,8 @@ export function describeExplanations(report: ExplanationsReport): string[] {
   const { methods } = report;
   const shown = figureNames.filter((figure) => Object.values(methods).some((method) => method[figure]));
   const width = Math.max(...Object.keys(methods).map((name) => name.length));
-  const cell = (figure: FigureName, text: string) => text.padStart(figureTitles[figure].length + 2);
+  const cell = (figure: FigureName, text: string) =>
+    text.padStart(Math.max(figureTitles[figure].length, 'higher'.length) + 2);
   const row = (name: string, text: (figure: FigureName) => string) =>
     `  ${name.padEnd(width)}${shown.map((figure) => cell(figure, text(figure))).join('')}`;
   return [

@@ -3,6 +3,7 @@ import type { JudgedImage } from '../fit/evaluate-images.js';
 import { type Markup, markup } from '../shared/markup.js';
 import { drawFigure } from './contact-sheet.js';
 import { pageHead } from './contact-sheet-style.js';
+import { drawExplanations, type ExplanationsSection } from './explanations-page.js';
 import { reportStyle } from './report-style.js';
 
 /** An image on the page and its files in pictures/. */
@@ -25,7 +26,7 @@ export interface Section {
 export function reportPage(
   evaluation: Evaluation,
   sections: readonly Section[],
-  { hasRoc }: { hasRoc: boolean },
+  { hasRoc, explained }: { hasRoc: boolean; explained?: ExplanationsSection | undefined },
 ): string {
   const { product, bundle, images, threshold, warnings } = evaluation;
   const title = `Evaluation of ${product} ${bundle}`;
@@ -48,6 +49,7 @@ ${drawKinds(evaluation)}
 ${drawChart('scores', 'Scores of good and of defective images')}
 ${hasRoc && drawChart('roc', 'Defects found against false alarms')}
 </div>
+${explained && drawExplanations(explained)}
 ${sections.map((section) => drawSection(section, threshold))}
 <p class="faint"><a href="report.json">report.json</a> holds all figures and the score of every image. ${evaluation.imagesPerSecond.toFixed(1)} images were scored a second.</p>
 </main>

@@ -12,6 +12,7 @@ import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
 import { rocChart, scoresChart } from './evaluate-charts.js';
 import type { Explanations } from './evaluate-explanations.js';
 import { type Exhibit, reportPage, type Section } from './evaluate-page.js';
+import { writeExplanations } from './explanations-report.js';
 
 /** Shown of each kind: enough to see what goes wrong and what is found, few enough to look at. */
 const shown = { falseAlarms: 6, missesOfKind: 4, hitsOfKind: 2 };
@@ -26,20 +27,27 @@ export interface Evaluated {
 
 /**
  * Writes a folder that opens from disk: report.html over roc and scores, each .svg and .png, and pictures/; and report.json,
- * which holds the evaluation and the score of every image.
+ * which holds the evaluation and the score of every image. With explanations also charts of these and how each method explains some
+ * images.
  *
  * @returns the path of the page
  */
 export async function writeReport(evaluated: Evaluated, directory: string): Promise<string> {
-  const { evaluation, images } = evaluated;
+  const { evaluation, images, bundle, explanations } = evaluated;
   await mkdir(resolve(directory, 'pictures'), { recursive: true });
   const scores = images.map(({ image: { name, defect }, score, isFlagged }) => ({ name, defect, score, isFlagged }));
-  await writeFile(resolve(directory, 'report.json'), `${JSON.stringify({ ...evaluation, scores }, null, 1)}\n`);
+  const report = { ...evaluation, ...(explanations && { explanations: explanations.report }), scores };
+  await writeFile(resolve(directory, 'report.json'), `${JSON.stringify(report, null, 1)}\n`);
   const charts = { roc: rocChart(evaluation, images), scores: scoresChart(evaluation, images) };
   for (const [name, chart] of Object.entries(charts)) if (chart) await writeChart(chart, resolve(directory, name));
   const sections = await drawSections(evaluated, directory);
+  const explained =
+    explanations &&
+    (await writeExplanations(explanations, bundle.bundle, directory, (chart, name) =>
+      writeChart(chart, resolve(directory, name)),
+    ));
   const path = resolve(directory, 'report.html');
-  await writeFile(path, reportPage(evaluation, sections, { hasRoc: charts.roc !== undefined }));
+  await writeFile(path, reportPage(evaluation, sections, { hasRoc: charts.roc !== undefined, explained }));
   return path;
 }
 

@@ -1,11 +1,11 @@
 import { type Evaluation, evaluateBundle, type Interval } from '../fit/evaluate.js';
-import { assertMethods, usualMethods } from '../fit/evaluate-explanations.js';
+import { usualMethods } from '../fit/evaluate-explanations.js';
 import { requireActiveVersion } from '../producer/enqueue.js';
 import { createCompute } from '../shared/compute.js';
 import { loadBundle } from '../shared/loaded-bundle.js';
 import { createScorer } from '../shared/patchcore/scorer.js';
 import { answer, type CommonOptions, defineCommand, openSession, remark, wholeNumber } from './command-line.js';
-import { describeExplanations, judgeExplanations } from './evaluate-explanations.js';
+import { describeExplanations, judgeExplanations, planExplanations } from './evaluate-explanations.js';
 import { createPhases } from './progress.js';
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -62,21 +62,19 @@ export const evaluate = defineCommand(
   )
   .option('--explanation-images <n>', 'defective images that are explained, chosen by lot', wholeNumber(1), 50)
   .action(async (directory: string, options: EvaluateOptions) => {
-    if (Array.isArray(options.explanations)) assertMethods(options.explanations);
     const { store, config } = await openSession(options);
     const bundle = await loadBundle(store, options.product, await requireActiveVersion(store, options.product));
     const compute = createCompute({ threads: config.threads });
     const scorer = createScorer(compute, config);
     const phases = createPhases();
     try {
+      const { explanations: wanted } = options;
+      const plan = wanted && (await planExplanations(wanted === true ? usualMethods : wanted, config, bundle));
       const progress = phases.report;
       const { evaluation, images } = await evaluateBundle({ directory, bundle, scorer, compute, progress });
-      const explanations =
-        options.explanations &&
-        (await judgeExplanations(options.explanations === true ? usualMethods : options.explanations, config, {
-          ...{ images, bundle, store, compute, progress },
-          mostImages: options.explanationImages,
-        }));
+      const { maxImageBytes } = config.limits;
+      const parts = { images, bundle, store, compute, progress, maxImageBytes, mostImages: options.explanationImages };
+      const explanations = plan && (await judgeExplanations(plan, evaluation.classifierAuroc, parts));
       phases.stop();
       if (options.out !== undefined) {
         const { writeReport } = await import('./evaluate-report.js'); // charts take longer to load than most commands to run

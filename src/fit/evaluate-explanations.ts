@@ -16,7 +16,13 @@ import { isGood } from './evaluate.js';
 import type { JudgedImage } from './evaluate-images.js';
 import type { ExplainedClassifier } from './explained-classifier.js';
 import { type MethodSummary, summariseMethods } from './explanation-figures.js';
-import { anomalyMapName, drawnMaps, type ExplanationsTask, type JudgedExplanations } from './image-explanations.js';
+import {
+  anomalyMapName,
+  drawnMaps,
+  type ExplanationFigures,
+  type ExplanationsTask,
+  type JudgedExplanations,
+} from './image-explanations.js';
 import { orderedMap } from './ordered-map.js';
 
 /** Cheap ones of those that work on every network: what an inspection shows first. */
@@ -62,8 +68,12 @@ export interface ExplainedImage {
   explanations: JudgedExplanations;
 }
 
+interface JudgedFigures extends Omit<JudgedExplanations, 'methods'> {
+  figures: Record<string, ExplanationFigures>;
+}
+
 const seed = 0;
-/** Images of which the maps are kept, to be drawn. */
+/** Images that are kept to be drawn, from all over the set. */
 const examples = 3;
 
 const explanationsTask = threadTask<ExplanationsTask, JudgedExplanations>(
@@ -74,26 +84,27 @@ const explanationsTask = threadTask<ExplanationsTask, JudgedExplanations>(
  * Explains defective images and measures each explanation: where masks are, whether it points at them; and by changing the pixels
  * that it names, whether the classifier's probability of a defect depends on these.
  *
- * @throws DATASET_INVALID where there is no defective image; ARGUMENT_INVALID for a method that there is not
+ * @throws DATASET_INVALID where there is no defective image
  */
 export async function evaluateExplanations(
   options: EvaluateExplanationsOptions,
 ): Promise<{ evaluation: ExplanationEvaluation; shown: ExplainedImage[] }> {
   const { images, bundle, classifier, compute, maxImageBytes, progress } = options;
-  const methods = [...assertMethods(options.methods), ...drawnMaps];
+  const methods = [...options.methods, ...drawnMaps];
   const defective = images.filter((judged) => !isGood(judged));
   const chosen = choose(defective, options.mostImages);
   const { pictures, count, ...good } = await readGoodImages(options);
   const explain = async ({ image: { path }, anomalyMap, mask }: JudgedImage, index: number) => {
     const bytes = await readFile(path);
     const image = { bytes, anomalyMap, mask, goodPixels: pictures[index % pictures.length]!, scoring: bundle.scoring };
-    return await compute.run(explanationsTask, { ...image, ...good, classifier, methods, seed, maxImageBytes });
+    return await compute.run(explanationsTask, { ...image, ...good, classifier, methods, seed: index, maxImageBytes });
   };
-  const judged: JudgedExplanations[] = [];
+  const judged: JudgedFigures[] = [];
   const shown: ExplainedImage[] = [];
   for await (const explanations of orderedMap(chosen, compute.threads + 1, explain)) {
-    if (shown.length < examples) shown.push({ judged: chosen[judged.length]!, explanations });
-    judged.push(explanations);
+    const index = judged.length;
+    if (index % Math.ceil(chosen.length / examples) === 0) shown.push({ judged: chosen[index]!, explanations });
+    judged.push(withoutMaps(explanations));
     progress?.({ phase: 'explanations', done: judged.length, total: chosen.length });
   }
   const maskShares = judged.flatMap(({ maskShare }) => maskShare ?? []);
@@ -104,14 +115,20 @@ export async function evaluateExplanations(
     noiseImages: count,
     meanProbability: meanOf(judged.map(({ probability }) => probability)),
     maskShare: maskShares.length > 0 ? meanOf(maskShares) : null,
-    methods: summariseMethods(judged),
+    methods: summariseMethods(judged.map(({ figures }) => figures)),
   };
   return { evaluation, shown };
 }
 
+/** The maps of all images would fill the memory. */
+function withoutMaps({ methods, ...judged }: JudgedExplanations): JudgedFigures {
+  const figures = Object.entries(methods).map(([name, { figures }]) => [name, figures] as const);
+  return { ...judged, figures: Object.fromEntries(figures) };
+}
+
 const meanOf = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** @throws ARGUMENT_INVALID */
+/** Each once. @throws ARGUMENT_INVALID for one that there is not */
 export function assertMethods(methods: readonly string[]): readonly string[] {
   const wrong = methods.find((name) => !judgedMethods.includes(name));
   if (wrong === undefined) return [...new Set(methods)];

@@ -24,7 +24,10 @@ export interface ExplainedClassifier {
   activation: 'softmax' | 'sigmoid';
 }
 
-/** The bundle's classifier as one network from images (N, 3, H, W) of 0..1, as the bundle's own input is. */
+/**
+ * The bundle's classifier as one network from images (N, 3, H, W) of 0..1 at the size of the bundle's input. It gives what
+ * inspections give but for the rounding of an image's mean, to which an int8 network answers with some per cent.
+ */
 export async function bundleClassifier({ network, input }: Bundle, head: ClassifierHead): Promise<ExplainedClassifier> {
   const { height, width } = input;
   const graph = createGraphBuilder();

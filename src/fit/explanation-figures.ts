@@ -1,12 +1,7 @@
+import { methods as explainMethods } from '../explain/methods.js';
 import { wilsonInterval } from '../shared/kernels/wilson-interval.js';
 import type { Interval } from './evaluate.js';
-import {
-  type DrawnMap,
-  drawnMaps,
-  type ExplanationFigures,
-  isDrawn,
-  type JudgedExplanations,
-} from './image-explanations.js';
+import { type DrawnMap, drawnMaps, type ExplanationFigures, isDrawn } from './image-explanations.js';
 
 export type FigureName = keyof ExplanationFigures;
 
@@ -37,20 +32,19 @@ export interface FigureSummary extends Estimate {
 /** null where a figure cannot be had: without masks, or for this method. */
 export type MethodSummary = Record<FigureName, FigureSummary | null>;
 
-/** The figures of each method over all images. */
-export function summariseMethods(judged: readonly JudgedExplanations[]): Record<string, MethodSummary> {
-  const names = Object.keys(judged[0]?.methods ?? {});
+/** Figures by method of one image. */
+type ImageFigures = Readonly<Record<string, ExplanationFigures>>;
+
+/** The figures of each method, and of the drawn maps among them, over all images. */
+export function summariseMethods(judged: readonly ImageFigures[]): Record<string, MethodSummary> {
+  const names = Object.keys(judged[0] ?? {});
   const summaryOf = (method: string) =>
     Object.fromEntries(figureNames.map((figure) => [figure, summariseFigure(judged, method, figure)])) as MethodSummary;
   return Object.fromEntries(names.map((method) => [method, summaryOf(method)]));
 }
 
-function summariseFigure(
-  judged: readonly JudgedExplanations[],
-  method: string,
-  figure: FigureName,
-): FigureSummary | null {
-  const valuesOf = (name: string) => judged.flatMap(({ methods }) => methods[name]!.figures[figure] ?? []);
+function summariseFigure(judged: readonly ImageFigures[], method: string, figure: FigureName): FigureSummary | null {
+  const valuesOf = (name: string) => judged.flatMap((figures) => figures[name]![figure] ?? []);
   const values = valuesOf(method);
   if (values.length === 0) return null;
   const { mean, interval } = estimate(values);
@@ -82,6 +76,10 @@ function estimate(values: readonly number[]): Estimate {
   return { mean, interval: [mean - reach, mean + reach] };
 }
 
-/** Whether it is certain that a method beats both maps drawn by lot. */
-export const beatsChance = ({ gains }: FigureSummary): boolean =>
-  gains !== null && Object.values(gains).every(({ interval }) => interval !== null && interval[0] > 0);
+/** The drawn map that a method compares with: a network minds scattered pixels more than as many in one place. */
+export const drawnLike = (method: string): DrawnMap =>
+  ['attribution', 'saliency'].includes(explainMethods[method]?.kind ?? '') ? 'random-pixels' : 'random-regions';
+
+/** Whether it is certain that a method beats the drawn map of its kind. */
+export const beatsChance = (method: string, { gains }: FigureSummary): boolean =>
+  (gains?.[drawnLike(method)].interval?.[0] ?? 0) > 0;

@@ -8,8 +8,7 @@ import type { ExplainedClassifier } from './explained-classifier.js';
 /** What explains no classifier, but is looked at beside what does. */
 export const anomalyMapName = 'anomaly-map';
 /**
- * Maps drawn by lot, pixel by pixel and as smooth as a class activation map: what an explanation has to beat. A network minds
- * scattered pixels more than as many in one place, so that neither stands for the other.
+ * Maps drawn by lot, pixel by pixel and as smooth as a class activation map: what an explanation has to beat.
  */
 export const drawnMaps = ['random-pixels', 'random-regions'] as const;
 export type DrawnMap = (typeof drawnMaps)[number];

@@ -4,8 +4,6 @@ import { expectShape } from './shape.js';
 export interface RunningMoments {
   /** @throws SHAPE_MISMATCH for an array that is not of L values */
   add(values: ArrayLike<number>): void;
-  /** Arrays so far. */
-  count(): number;
   /** (L) each; the deviation is that of the arrays themselves (population), 0 of a single one. */
   moments(): { means: Float32Array<ArrayBuffer>; deviations: Float32Array<ArrayBuffer> };
 }
@@ -25,7 +23,6 @@ export function createRunningMoments(L: number): RunningMoments {
         squares[i]! += delta * (values[i]! - means[i]!);
       }
     },
-    count: () => count,
     moments: () => ({
       means: Float32Array.from(means),
       deviations: Float32Array.from(squares, (square) => Math.sqrt(square / Math.max(count, 1))),

@@ -1,8 +1,12 @@
 import { expect, test } from 'vitest';
 import { rocChart, scoresChart } from '../../../src/cli/evaluate-charts.js';
+import { describeExplanations, type ExplanationsReport } from '../../../src/cli/evaluate-explanations.js';
 import { type Exhibit, reportPage } from '../../../src/cli/evaluate-page.js';
+import { faithfulnessFiguresChart, localisationChart } from '../../../src/cli/explanations-charts.js';
 import { figuresOf } from '../../../src/fit/evaluate.js';
 import type { JudgedImage } from '../../../src/fit/evaluate-images.js';
+import type { FigureSummary, MethodSummary } from '../../../src/fit/explanation-figures.js';
+import { drawnMaps } from '../../../src/fit/image-explanations.js';
 import type { Bundle } from '../../../src/shared/bundle.js';
 import { chartSvg } from '../../../src/shared/plots/chart.js';
 import { expectClose } from '../../helpers/arrays.js';
@@ -58,6 +62,61 @@ test('without defective images there is no curve, and the page says so', () => {
   expect(text).toContain('There were no defective images.');
   expect(text).toContain('defective images 0 0 unknown');
   expect(text).toContain('False alarms None.');
+});
+
+const figure = (mean: number, gain: number | null, reach = 0.05): FigureSummary => ({
+  ...{ images: 5, mean, interval: [mean - reach, mean + reach] },
+  gains: gain === null ? null : (Object.fromEntries(drawnMaps.map((name) => [name, estimate(gain)])) as Gains),
+});
+type Gains = NonNullable<FigureSummary['gains']>;
+const estimate = (mean: number): Gains[keyof Gains] => ({ mean, interval: [mean - 0.05, mean + 0.05] });
+const summary = (gain: number | null, road: number): MethodSummary => ({
+  ...{ energyInMask: null, pointingGame: null, severityDeletion: null },
+  ...{
+    deletion: figure(0.4, gain),
+    insertion: figure(0.6, gain),
+    flipping: figure(0.5, gain),
+    road: figure(road, gain),
+  },
+});
+const explanations: ExplanationsReport = {
+  ...{ images: 5, defective: 9, withMask: 0, maskShare: null, noiseImages: 7, meanProbability: 0.4 },
+  classifier: { of: 'bundle', weak: true, heldOutAuroc: 0.71, testAuroc: null },
+  measured: 'probability of a defect',
+  methods: { 'grad-cam': summary(0.2, -0.3), 'layer-cam': summary(0.01, 0.1), 'random-regions': summary(null, 0) },
+};
+
+test('explanations stand side by side, with a star where a map drawn by lot is as good', () => {
+  const charts = [{ name: 'faithfulness', text: 'a & b' }];
+  const pictures = [{ name: 'explanations-1.png', text: 'a part' }];
+  const explained = { report: explanations, charts, pictures };
+  const page = reportPage(evaluate(images), [], { hasRoc: false, explained });
+  const text = textOf(page);
+  expect(text).toMatch(/deletion insertion flipping ROAD better lower higher lower higher/);
+  expect(text).toContain('grad-cam 0.400 0.600 0.500 -0.300');
+  expect(text).toContain('layer-cam 0.400* 0.600* 0.500* 0.100*');
+  expect(text).toContain('random-regions drawn by lot 0.400 0.600 0.500 0.000');
+  expect(text).toMatch(/the classifier is weak \(AUROC 0\.71 of held-out images, unknown of this set\)/);
+  expect(text).toMatch(/takes these defects for good parts/);
+  expect(page).toContain('src="faithfulness.svg" alt="a &amp; b"');
+  expect(page).toContain('src="pictures/explanations-1.png"');
+  expect(page).not.toMatch(/<script|https?:|url\(|@import/);
+});
+
+test('the terminal says the same in columns', () => {
+  const [, titles, better, ...rows] = describeExplanations(explanations);
+  expect(titles).toMatch(/^ +deletion {2}insertion {2}flipping {4}ROAD$/);
+  const ends = (line: string) => [...line.matchAll(/\S(?= |$)/g)].map(({ index }) => index);
+  expect(ends(better!).slice(1)).toEqual(ends(titles!));
+  expect(ends(rows[1]!).slice(1)).toEqual(ends(titles!));
+  expect(rows.join('\n')).toContain('5 of 9 defective images, 0 of them with a mask\n');
+});
+
+test('dots stand at the means, coloured by whether chance is beaten, and masks are asked for only where there are any', () => {
+  expect(localisationChart(explanations)).toBeUndefined();
+  const svg = chartSvg(faithfulnessFiguresChart(explanations));
+  const dots = (colour: string) => svg.match(new RegExp(`<circle[^>]*class="fill-${colour}"`, 'g')) ?? [];
+  expect(['good', 'suspicious', 'neutral'].map((colour) => dots(colour).length)).toEqual([4, 4, 4]);
 });
 
 const groupOf = (svg: string, label: string) =>
