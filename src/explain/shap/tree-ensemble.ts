@@ -81,6 +81,20 @@ export function sizeOfTree({ D, features, trueChildren, falseChildren }: TreeEns
   return size;
 }
 
+/** The sums, of all K, that leaves of a tree add to. */
+export function sumsOfTree(
+  { features, trueChildren, falseChildren, leafStarts, leafSums }: TreeEnsemble,
+  root: number,
+): Int32Array {
+  const found = new Set<number>();
+  const waiting = [root];
+  for (let node = waiting.pop(); node !== undefined; node = waiting.pop()) {
+    if (features[node]! >= 0) waiting.push(trueChildren[node]!, falseChildren[node]!);
+    else for (let e = leafStarts[node]!; e < leafStarts[node + 1]!; e++) found.add(leafSums[e]!);
+  }
+  return Int32Array.from(found).sort();
+}
+
 /** Rows (count, D) as columns (D, R), with room for R rows. */
 export function columnsOf(rows: Float64Array, D: number, R: number): Float64Array {
   const columns = new Float64Array(D * R);
