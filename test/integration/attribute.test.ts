@@ -1,6 +1,7 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createRandom } from '../../src/shared/kernels/random.js';
 import { readNpy, writeNpy } from '../../src/shared/npy.js';
@@ -267,5 +268,70 @@ test('a terminal is told what a golden case gives', async () => {
   expectClose((await load('k', 'shap_values.npy')).data as Float64Array, want.data as Float32Array, {
     atol: 2e-5,
     rtol: 1e-3,
+  });
+});
+
+describe('--plots', () => {
+  const common = ['--model', 'trees.onnx', '--data', 'x.csv', '--background', 'usual.csv'];
+
+  test('writes the pictures on light and dark ground, and a page that shows them', async () => {
+    const { code, stdout, stderr } = await run(...common, '--out', file('p'), '--row', '2', '--json');
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { plots } = JSON.parse(stdout);
+    expect(plots).toMatchObject({ row: 2, output: 1 });
+    const written = (await readdir(file('p'))).map((name) => join(file('p'), name));
+    const pictures = plots.files.filter((path: string) => /\.(svg|png)$/.test(path));
+    expect(written.filter((path) => !/\.(npy|csv)$/.test(path)).sort()).toEqual([...plots.files].sort());
+    expect(pictures).toHaveLength(4 * (3 + D));
+    for (const path of pictures) expect((await sharp(path).metadata()).width).toBeGreaterThan(600);
+    expect(pictures).toContain(join(file('p'), 'waterfall-2-dark.png'));
+    const importances: string[] = JSON.parse(stdout).importance.map(({ name }: { name: string }) => name);
+    expect(pictures.some((path: string) => /dependence-01-[A-Za-z_]+-dark\.svg$/.test(path))).toBe(true);
+    const [bars, page] = await Promise.all(
+      ['summary-bar.svg', 'index.html'].map((name) => readFile(join(file('p'), name), 'utf8')),
+    );
+    for (const name of importances) expect(bars).toContain(name);
+    for (const path of pictures.filter((path: string) => /(?<!-dark)\.svg$/.test(path))) {
+      expect(page).toContain(`src="${basename(path)}"`);
+    }
+    const waterfall = await readFile(join(file('p'), 'waterfall-2.svg'), 'utf8');
+    expect(waterfall).toContain('K2 (row 2)');
+    expect(waterfall).toContain('output 1 of scores');
+  });
+
+  test('shows the row whose prediction is farthest from what is usual, and says which output', async () => {
+    const { stdout } = await run(...common, '--out', file('q'), '--plots', '--target', '0');
+    const lines = (await readFile(join(file('q'), 'attributions.csv'), 'utf8')).trim().split('\n').slice(1);
+    const distances = lines.map((line) => {
+      const [, prediction, expected] = line.split(',').map(Number);
+      return Math.abs(prediction! - expected!);
+    });
+    const farthest = distances.indexOf(Math.max(...distances)) + 1;
+    expect(stdout).toContain(
+      `wrote ${file('q')}/index.html and ${4 * (3 + D)} pictures: waterfall of row ${farthest}\n`,
+    );
+    const both = await run(...common, '--out', file('r'), '--plots');
+    expect(both.stdout).toContain('pictures: output 1 (--target shows another), waterfall of row ');
+  });
+
+  test.each([
+    [['--row', '7'], 'ARGUMENT_INVALID: Expected a number from 1 to 6 for --row but received 7'],
+    [['--top', '201'], 'ARGUMENT_INVALID: Expected a number from 1 to 200 for --top but received 201'],
+  ])('%s is refused before anything is explained', async (args, message) => {
+    const { code, stderr } = await run(...common, '--out', file('no-plots'), ...args);
+    expect(stderr).toContain(message);
+    expect(code).toBe(2);
+    await expect(readdir(file('no-plots'))).rejects.toThrow('ENOENT');
+  });
+
+  test('images have no such pictures', async () => {
+    await writeFile(file('image.npy'), writeNpy({ dtype: 'float64', shape: [2, 1, 2, 3], data: new Float64Array(12) }));
+    const { code, stderr } = await run(
+      ...['--model', 'images.onnx', '--data', 'image.npy', '--background', 'image.npy', '--out', file('s'), '--plots'],
+    );
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: `SHAPE_MISMATCH: Expected rows of one axis for --plots but those of ${file('image.npy')} are (1, 2, 3): patchline explain draws images\n`,
+    });
   });
 });
