@@ -29,9 +29,9 @@ function growTrees(rows, count, depth) {
   const random = createRandom(2);
   /** @type {{ feature: number, threshold: number, children: [number, number], cover: number, weight: number }[]} */
   const nodes = [];
-  const cell = (/** @type {number} */ row, /** @type {number} */ j) => Number(rows[row * D + j]);
+  const valueAt = (/** @type {number} */ row, /** @type {number} */ j) => Number(rows[row * D + j]);
   const targetOf = (/** @type {number} */ row) =>
-    2 * cell(row, 0) + Math.sin(3 * cell(row, 1)) + cell(row, 2) * cell(row, 3);
+    2 * valueAt(row, 0) + Math.sin(3 * valueAt(row, 1)) + valueAt(row, 2) * valueAt(row, 3);
 
   function grow(/** @type {number[]} */ members, /** @type {number} */ left) {
     const place = nodes.length;
@@ -39,13 +39,13 @@ function growTrees(rows, count, depth) {
     nodes.push({ feature: -1, threshold: 0, children: [0, 0], cover: members.length, weight: mean / count });
     if (members.length === 1 || left === 0) return place;
     const feature = random.integer(D);
-    const values = members.map((row) => cell(row, feature));
+    const values = members.map((row) => valueAt(row, feature));
     const [low, high] = [Math.min(...values), Math.max(...values)];
     const threshold = Math.min(
       low + random.uniform() * (high - low),
       Math.max(...values.filter((value) => value < high)),
     );
-    const isTrue = (/** @type {number} */ row) => cell(row, feature) <= threshold;
+    const isTrue = (/** @type {number} */ row) => valueAt(row, feature) <= threshold;
     const whenTrue = grow(members.filter(isTrue), left - 1);
     const whenFalse = grow(
       members.filter((row) => !isTrue(row)),

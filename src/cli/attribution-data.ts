@@ -94,8 +94,8 @@ export function assertSameColumns(data: RowsFile, background: RowsFile): void {
   if (data.axes.join() !== background.axes.join()) {
     throw new PatchlineError(
       'SHAPE_MISMATCH',
-      `Expected rows of (${data.axes.join(', ')}), as in ${data.path}, in ${background.path} but received ` +
-        `(${background.axes.join(', ')})`,
+      `Expected rows of one shape in ${data.path} and ${background.path} but received (${data.axes.join(', ')}) in one ` +
+        `and (${background.axes.join(', ')}) in the other`,
     );
   }
   const place = data.columns?.findIndex((column, j) => column !== (background.columns?.[j] ?? column)) ?? -1;

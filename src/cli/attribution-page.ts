@@ -1,7 +1,7 @@
 import { markup, verbatim } from '../shared/markup.js';
+import type { Chart } from '../shared/plots/chart.js';
 import { countText, numberText } from '../shared/plots/number-text.js';
 import type { ShapTable } from '../shared/plots/shap-table.js';
-import type { Picture } from './attribution-plots.js';
 import { pageHead } from './contact-sheet-style.js';
 
 const style = verbatim(`<style>
@@ -9,6 +9,12 @@ const style = verbatim(`<style>
 .charts p { padding: 16px; background: var(--paper); border: 1px solid var(--line); border-radius: 8px; }
 .charts img { display: block; width: 100%; max-width: 760px; height: auto; margin: 0 auto; }
 </style>`);
+
+/** A chart, and the name of its files. */
+export interface Picture {
+  name: string;
+  chart: Chart;
+}
 
 /** A page that shows the pictures beside it, on light or on dark ground as its reader prefers; it runs no script. */
 export function attributionPage(

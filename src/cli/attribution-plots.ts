@@ -2,14 +2,14 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pickTarget } from '../explain/shap/attribute.js';
 import type { Attribution } from '../explain/shap/attribution.js';
-import { type Chart, chartPng, chartSvg } from '../shared/plots/chart.js';
-import { summaryBarsChart } from '../shared/plots/shap-bars.js';
+import { chartPng, chartSvg } from '../shared/plots/chart.js';
+import { type SummaryBars, summaryBarsChart } from '../shared/plots/shap-bars.js';
 import { beeswarmChart } from '../shared/plots/shap-beeswarm.js';
 import { dependenceChart } from '../shared/plots/shap-dependence.js';
-import { chooseFeatures, meanSizes, type ShapTable } from '../shared/plots/shap-table.js';
+import { meanSizes, rankFeatures, type ShapTable } from '../shared/plots/shap-table.js';
 import { shapWaterfallChart } from '../shared/plots/shap-waterfall.js';
 import type { RowsFile } from './attribution-data.js';
-import { attributionPage } from './attribution-page.js';
+import { attributionPage, type Picture } from './attribution-page.js';
 import { createProgress } from './progress.js';
 
 export interface PlotOptions {
@@ -24,12 +24,6 @@ export interface PlotOptions {
   row?: number;
   /** Features with a line of their own. */
   top: number;
-}
-
-/** A chart, and the name of its files. */
-export interface Picture {
-  name: string;
-  chart: Chart;
 }
 
 /** Which row and which output are shown where not all can be. */
@@ -48,19 +42,19 @@ export async function writePlots(
   options: PlotOptions,
 ): Promise<PlotReport> {
   const { names, data, top } = options;
-  const k = options.target === undefined ? outputToShow(attribution) : 0;
-  const output = options.target ?? k;
-  const table = tableOf(attribution, k, options, output);
+  const output = options.target ?? outputToShow(attribution);
+  const table = tableOf(attribution, output, options);
   const row = options.row ?? farthestRow(table);
-  const { shown } = chooseFeatures(meanSizes(table), mostDependences);
   const pictures: Picture[] = [
     { name: 'summary-bar', chart: summaryBarsChart(summaryOf(attribution, table, options), top) },
     { name: 'beeswarm', chart: beeswarmChart(table, top) },
     { name: `waterfall-${row + 1}`, chart: shapWaterfallChart(table, row, rowName(data, row)) },
-    ...shown.slice(0, mostDependences).map((feature, place) => ({
-      name: `dependence-${String(place + 1).padStart(2, '0')}-${safeName(names[feature]!)}`,
-      chart: dependenceChart(table, feature),
-    })),
+    ...rankFeatures(meanSizes(table))
+      .slice(0, mostDependences)
+      .map((feature, place) => ({
+        name: `dependence-${String(place + 1).padStart(2, '0')}-${safeName(names[feature]!)}`,
+        chart: dependenceChart(table, feature),
+      })),
   ];
   const files: string[] = [];
   const write = async (name: string, bytes: Uint8Array | string) => {
@@ -81,16 +75,17 @@ export async function writePlots(
 }
 
 /** The second of two, which is the one of interest by custom; of more the one that the features move most. */
-function outputToShow({ K, values }: Attribution): number {
+function outputToShow(attribution: Attribution): number {
+  const { K } = attribution;
   if (K <= 2) return K - 1;
-  const sizes = new Float64Array(K);
-  for (let i = 0; i < values.length; i++) sizes[i % K]! += Math.abs(values[i]!);
-  return sizes.indexOf(Math.max(...sizes));
+  const totals = sizesOfOutputs(attribution, 1).map(([total]) => total!);
+  return totals.indexOf(Math.max(...totals));
 }
 
-function tableOf(attribution: Attribution, k: number, { names, data, what }: PlotOptions, output: number): ShapTable {
-  const { values, predictions, expected } = attribution.K === 1 ? attribution : pickTarget(attribution, { target: k });
-  const isOneOfSeveral = attribution.K > 1 || output > 0;
+function tableOf(attribution: Attribution, output: number, { names, data, what, target }: PlotOptions): ShapTable {
+  const isOneOfSeveral = attribution.K > 1 || target !== undefined;
+  const { values, predictions, expected } =
+    attribution.K > 1 ? pickTarget(attribution, { target: output }) : attribution;
   return {
     names,
     rows: data.rows,
@@ -102,13 +97,18 @@ function tableOf(attribution: Attribution, k: number, { names, data, what }: Plo
 }
 
 /** All outputs on top of each other, where all are explained. */
-function summaryOf(attribution: Attribution, table: ShapTable, { names, what }: PlotOptions) {
+function summaryOf(attribution: Attribution, table: ShapTable, { names, what }: PlotOptions): SummaryBars {
   const { K, predictions } = attribution;
-  const outputs = Array.from({ length: K }, (_, k) => ({
-    label: `output ${k}`,
-    sizes: meanSizes({ names, values: pickTarget(attribution, { target: k }).values }),
-  }));
+  const outputs = sizesOfOutputs(attribution, names.length).map((sizes, k) => ({ label: `output ${k}`, sizes }));
   return { names, outputs, rows: predictions.length / K, what: K === 1 ? table.what : `all outputs of ${what}` };
+}
+
+/** The mean size of the values (n, D, K) of each feature, for each output; of D = 1 that of all values. */
+function sizesOfOutputs({ K, values }: Attribution, D: number): Float64Array[] {
+  const sizes = Array.from({ length: K }, () => new Float64Array(D));
+  const share = (D * K) / values.length;
+  for (let i = 0; i < values.length; i++) sizes[i % K]![Math.floor(i / K) % D]! += share * Math.abs(values[i]!);
+  return sizes;
 }
 
 function farthestRow({ predictions, expected }: ShapTable): number {

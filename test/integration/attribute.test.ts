@@ -332,6 +332,7 @@ describe('--plots', () => {
     expect(stdout).toContain(
       `wrote ${file('q')}/index.html and ${4 * (3 + D)} pictures: waterfall of row ${farthest}\n`,
     );
+    expect(await readFile(join(file('q'), 'beeswarm.svg'), 'utf8')).toContain('SHAP value (output 0 of scores)');
     const both = await run(...common, '--out', file('r'), '--plots');
     expect(both.stdout).toContain('pictures: output 1 (--target shows another), waterfall of row ');
   });

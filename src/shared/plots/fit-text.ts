@@ -15,7 +15,7 @@ export function fitText(text: string, width: number, { size = 13, bold = false }
       .join('')
       .trimStart()}`;
   };
-  let kept = letters.length - 1;
+  let kept = Math.min(letters.length - 1, Math.ceil(width)); // no letter is narrower than a pixel
   while (kept > 2 && !fits(shorten(kept))) kept--;
   return shorten(kept);
 }

@@ -29,35 +29,30 @@ const sum = (numbers: readonly number[]): number => numbers.reduce((total, numbe
 /** How far each feature moves the prediction on average, largest first; what is beyond `most` is one bar. */
 export function summaryBarsChart({ names, outputs, rows, what }: SummaryBars, most: number): Chart {
   const series = joinSmallOutputs(outputs);
-  const totals = names.map((_, j) => sum(series.map(({ sizes }) => sizes[j]!)));
-  const { shown, others } = chooseFeatures(totals, most);
-  const bars = [...shown.map((j) => [j]), ...(others.length > 0 ? [others] : [])].map((members) => ({
-    name: members.length === 1 ? names[members[0]!]! : othersName(members),
-    total: sum(members.map((j) => totals[j]!)),
-    parts: series.map(({ sizes }) => sum(members.map((j) => sizes[j]!))),
-  }));
+  const bars = barsOf(names, series, most);
+  const labels = bars.map(({ name }) => name);
+  const longest = Math.max(...bars.map(({ total }) => total));
   const segments = bars.flatMap(({ parts }, y) =>
     parts.map((part, k) => {
       const start = sum(parts.slice(0, k));
       return { x1: start, x2: start + part, top: y - 0.36, bottom: y + 0.36, colour: colourOf(k) };
     }),
   );
-  const longest = Math.max(...bars.map(({ total }) => total));
   return {
     title: 'How much each feature moves the prediction',
     subtitle: `Mean size of its SHAP values over ${countText(rows)} ${rows === 1 ? 'row' : 'rows'} · ${what}`,
-    ...(series.length > 1 && { legend: series.map(({ label }, k) => ({ label, colour: colourOf(k) })) }),
+    legend: series.length > 1 ? series.map(({ label }, k) => ({ label, colour: colourOf(k) })) : [],
     width: 760,
     height: bars.length * rowHeight + 66,
     marginTop: 12,
-    marginLeft: nameMargin(bars.map(({ name }) => name)),
+    marginLeft: nameMargin(labels),
     marginRight: 72, // for the figure of the longest bar
     x: { label: 'mean |SHAP|', domain: [0, longest || 1] },
     y: { axis: null, grid: false, type: 'linear', domain: [bars.length - 0.5, -0.5] },
     marks: [
       Plot.rect(segments, { x1: 'x1', x2: 'x2', y1: 'top', y2: 'bottom', fill: 'colour' }),
       Plot.ruleX([0]),
-      nameMark(bars.map(({ name }) => name)),
+      nameMark(labels),
       Plot.text(bars, {
         x: 'total',
         y: (_, y) => y,
@@ -67,6 +62,25 @@ export function summaryBarsChart({ names, outputs, rows, what }: SummaryBars, mo
       }),
     ],
   };
+}
+
+interface Bar {
+  name: string;
+  total: number;
+  /** Of each output. */
+  parts: number[];
+}
+
+function barsOf(names: readonly string[], series: readonly SizesOfOutput[], most: number): Bar[] {
+  const totals = names.map((_, j) => sum(series.map(({ sizes }) => sizes[j]!)));
+  const { shown, others } = chooseFeatures(totals, most);
+  const bar = (name: string, members: readonly number[]): Bar => ({
+    name,
+    total: sum(members.map((j) => totals[j]!)),
+    parts: series.map(({ sizes }) => sum(members.map((j) => sizes[j]!))),
+  });
+  const bars = shown.map((j) => bar(names[j]!, [j]));
+  return others.length > 0 ? [...bars, bar(othersName(others), others)] : bars;
 }
 
 /** Outputs beyond the colours that there are make one series. */

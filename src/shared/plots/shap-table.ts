@@ -37,9 +37,13 @@ export interface Choice {
   others: number[];
 }
 
-/** Features that get a row of their own, `most` of them. Of equal ones the first comes first. */
+/** The largest first; of equal ones the first. */
+export const rankFeatures = (sizes: ArrayLike<number>): number[] =>
+  Array.from(sizes, (_, j) => j).sort((a, b) => sizes[b]! - sizes[a]!);
+
+/** Features that get a row of their own, `most` of them. */
 export function chooseFeatures(sizes: ArrayLike<number>, most: number): Choice {
-  const ranked = Array.from(sizes, (_, j) => j).sort((a, b) => sizes[b]! - sizes[a]!);
+  const ranked = rankFeatures(sizes);
   const count = ranked.length <= most + 1 ? ranked.length : most;
   return { shown: ranked.slice(0, count), others: ranked.slice(count) };
 }

@@ -3,9 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { attribute } from '../../../src/explain/shap/attribute.js';
 import type { Question } from '../../../src/explain/shap/attribution.js';
 import { exactShapley, shapleyValues } from '../../../src/explain/shap/exact-shapley.js';
+import { failedSets } from '../../../src/explain/shap/failed-sets.js';
 import { createInterventionalTreeShap } from '../../../src/explain/shap/interventional-tree-shap.js';
 import { expectedByCover } from '../../../src/explain/shap/node-cover.js';
 import { pathDependentTreeShap } from '../../../src/explain/shap/path-dependent-tree-shap.js';
+import { quadratureWalk } from '../../../src/explain/shap/quadrature-walk.js';
 import { openTabularModel } from '../../../src/explain/shap/tabular-model.js';
 import { findTrees } from '../../../src/explain/shap/tree-attribution.js';
 import { childOf, sumLeaves, type TreeEnsemble } from '../../../src/explain/shap/tree-ensemble.js';
@@ -96,7 +98,13 @@ const shapes: TreeOptions[] = [
   { D: 8, depth: 5, K: 3 },
 ];
 
-describe('path-dependent values', () => {
+describe.each([
+  ['by sets of failed features', failedSets],
+  ['by a walk with quadrature points', quadratureWalk],
+])('path-dependent values %s', (_, form) => {
+  const explain = ({ trees, covers }: Ensemble, rows: Float64Array, onRows?: (count: number) => void) =>
+    pathDependentTreeShap(trees, covers, rows, onRows, form);
+
   test.each(shapes)('are those of all coalitions, for trees of %o', (options) => {
     const random = createRandom(1);
     const found = ensemble(random, 4, options);
@@ -106,24 +114,22 @@ describe('path-dependent values', () => {
     const want = byAllCoalitions(rows, D, K, (row, k, mask) =>
       worthByCover(found, row, k, (j) => ((mask >>> j) & 1) === 1),
     );
-    expectClose(pathDependentTreeShap(found.trees, found.covers, rows), want, { atol: 1e-13 });
+    expectClose(explain(found, rows), want, { atol: 1e-13 });
     const nothing = Array.from({ length: K }, (_, k) => worthByCover(found, rows, k, () => false));
     expectClose(expectedByCover(found.trees, found.covers), nothing, { atol: 1e-13 });
   });
 
   test('of more rows than a block are those of each row alone', () => {
     const random = createRandom(2);
-    const { trees, covers } = ensemble(random, 3, { D: 5, depth: 6 });
-    const rows = gridRows(random, 600, 5);
-    const alone = Array.from({ length: 600 }, (_, i) => [
-      ...pathDependentTreeShap(trees, covers, rows.subarray(5 * i, 5 * i + 5)),
-    ]);
+    const found = ensemble(random, 3, { D: 5, depth: 6 });
+    const rows = gridRows(random, 1100, 5);
+    const alone = Array.from({ length: 1100 }, (_, i) => [...explain(found, rows.subarray(5 * i, 5 * i + 5))]);
     const progress: number[] = [];
     expectClose(
-      pathDependentTreeShap(trees, covers, rows, (count) => progress.push(count)),
+      explain(found, rows, (count) => progress.push(count)),
       alone.flat(),
     );
-    expect(progress.reduce((sum, count) => sum + count)).toBe(600);
+    expect(progress.reduce((sum, count) => sum + count)).toBe(1100);
   });
 
   test('of trees that add to some of the sums only are those of all coalitions', () => {
@@ -139,16 +145,7 @@ describe('path-dependent values', () => {
     const want = byAllCoalitions(rows, 4, 3, (row, k, mask) =>
       worthByCover(found, row, k, (j) => ((mask >>> j) & 1) === 1),
     );
-    expectClose(pathDependentTreeShap(found.trees, found.covers, rows), want, { atol: 1e-13 });
-  });
-
-  test('of a way of 40 features are those of its product game', () => {
-    const random = createRandom(3);
-    const found = read(random, [chain(random, 40)], 40);
-    const rows = gridRows(random, 5, 40);
-    const values = pathDependentTreeShap(found.trees, found.covers, rows);
-    expectClose(values, naivePathDependent(found, rows), { atol: 1e-12 });
-    expectAdditive(found.trees, values, expectedByCover(found.trees, found.covers), rows);
+    expectClose(explain(found, rows), want, { atol: 1e-13 });
   });
 
   test('bear nodes that no training row reached', () => {
@@ -156,9 +153,18 @@ describe('path-dependent values', () => {
     const found = ensemble(random, 3, { D: 4, depth: 4 });
     const covers = found.covers.map((cover, node) => (node % 5 === 4 ? 0 : cover));
     const rows = gridRows(random, 20, 4);
-    const values = pathDependentTreeShap(found.trees, covers, rows);
+    const values = explain({ ...found, covers }, rows);
     expectAdditive(found.trees, values, expectedByCover(found.trees, covers), rows);
   });
+});
+
+test.each([8, 9, 40])('path-dependent values of a way of %i features are those of its product game', (features) => {
+  const random = createRandom(3);
+  const found = read(random, [chain(random, features)], features);
+  const rows = gridRows(random, 5, features);
+  const values = pathDependentTreeShap(found.trees, found.covers, rows);
+  expectClose(values, naivePathDependent(found, rows), { atol: 1e-12 });
+  expectAdditive(found.trees, values, expectedByCover(found.trees, found.covers), rows);
 });
 
 /** A tree of one long way, which goes on for small values of a different feature at each split. */

@@ -185,17 +185,19 @@ describe('dependence', () => {
 });
 
 describe('waterfall', () => {
-  const table = makeTable(3, 40);
+  const table = makeTable(12, 40);
   const svg = chartSvg(shapWaterfallChart(table, 1, 'K2'));
-  const figures = textsOf(marksOf(svg, 'text')).filter((text) => /^[+\u2212]?\d+(\.\d+)?$/.test(text));
 
   test('what is written adds up', () => {
-    const [base, prediction] = [figures.at(-2)!, figures.at(-1)!].map(numberOf);
-    const amounts = figures.slice(0, -2).map(numberOf);
-    expect(amounts).toHaveLength(13);
-    expect(base).toBe(40);
-    expect(prediction).toBeCloseTo(table.predictions[1]!, 1);
-    expect(amounts.reduce((sum, amount) => sum + amount, base!)).toBeCloseTo(prediction!, 9);
+    for (const [row, prediction] of table.predictions.entries()) {
+      const texts = textsOf(marksOf(chartSvg(shapWaterfallChart(table, row, 'K2')), 'text'));
+      const figures = texts.filter((text) => /^[+\u2212]?\d+(\.\d+)?$/.test(text)).map(numberOf);
+      expect(figures).toHaveLength(13 + 2);
+      const [base, last] = figures.slice(-2);
+      expect(base).toBe(40);
+      expect(last).toBeCloseTo(prediction, 1);
+      expect(figures.slice(0, 13).reduce((sum, amount) => sum + amount, base!)).toBeCloseTo(last!, 9);
+    }
   });
 
   test('the largest effects come first, with their values and units, the others as one', () => {
