@@ -3,23 +3,12 @@ import { type FitOptions as FitSettings, fitBundle } from '../fit/fit.js';
 import { growBundle } from '../fit/grow.js';
 import type { Tiles } from '../fit/network-input.js';
 import type { ThresholdChoice } from '../fit/threshold.js';
-import {
-  directoryDefects,
-  directoryImages,
-  storeDefects,
-  storeImages,
-  type TrainingSource,
-} from '../fit/training-images.js';
-import { productOf, requireActiveVersion } from '../producer/enqueue.js';
-import { goodOriginals } from '../producer/good-originals.js';
-import { assertCameraName } from '../producer/ingest.js';
+import { requireActiveVersion } from '../producer/enqueue.js';
 import { type Bundle, bundleCardKey, oddImagesKey, profileNames } from '../shared/bundle.js';
 import { createCompute } from '../shared/compute.js';
 import { PatchlineError } from '../shared/errors.js';
 import type { Region } from '../shared/kernels/region-mask.js';
-import { namePattern } from '../shared/keys.js';
 import { scoreNames } from '../shared/patchcore/image-score.js';
-import { openStore } from '../shared/store/open-store.js';
 import {
   answer,
   type CommonOptions,
@@ -30,34 +19,32 @@ import {
   type Session,
   wholeNumber,
 } from './command-line.js';
+import { type Chosen, chooseImages, type ImageOptions } from './fit-images.js';
 import { createPhases } from './progress.js';
 import { type ThresholdOptions, thresholdChoice, thresholdOptions } from './threshold-options.js';
 
-interface FitOptions extends CommonOptions, ThresholdOptions {
-  product?: string;
+interface FitOptions extends CommonOptions, ThresholdOptions, ImageOptions {
   profile: FitSettings['profile'];
   network?: FitSettings['network'];
   score?: FitSettings['score'];
   tiles?: Tiles;
   seed: number;
   activate: boolean;
-  /** true where the images are named before it. */
-  add?: string | true;
   base?: string;
-  camera?: string;
-  from?: string;
-  to?: string;
 }
 
 export const fit = defineCommand(
   'fit [images]',
   'Learn a bundle for a product from good images: a folder (train/good, or the images in it; defects in train/<defect> if there are any), an s3:// prefix laid out like it, or the originals of a camera.',
-  'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31\npatchline fit --add ./confirmed-good --product kol',
+  'patchline fit ./kol --product kol\npatchline fit --camera line-1 --from 2026-01-01 --to 2026-01-31\npatchline fit --add --product kol',
 )
   .option('--product <name>', 'what is inspected (with --camera: by default what the camera is configured for)')
-  .option('--camera <name>', 'learn from the originals of this camera that were not judged anomalous')
-  .option('--from <date>', 'with --camera: first day', date)
-  .option('--to <date>', 'with --camera: last day', date)
+  .option(
+    '--camera <name>',
+    'learn from the originals of this camera that were not judged anomalous, or were reviewed good; those reviewed anomalous are its defects',
+  )
+  .option('--from <date>', 'with --camera, or --add without a folder: first day', date)
+  .option('--to <date>', 'with --camera, or --add without a folder: last day', date)
   .addOption(new Option('--profile <name>', 'recipe').choices(profileNames).default('fast'))
   .addOption(
     new Option('--network <kind>', 'network (default: auto with profile fast, else float)').choices([
@@ -77,7 +64,7 @@ export const fit = defineCommand(
   )
   .option(
     '--add [images]',
-    'add the images, given here or before, to a bundle that there is, whose settings stay; the result is a new version',
+    'add the images, given here or before, else those reviewed good (all, or of --camera), to a bundle that there is, whose settings stay; the result is a new version',
   )
   .option('--base <version>', 'with --add: the version that they are added to (default: the active one)', version)
   .addOption(thresholdOptions.falseAlarms)
@@ -146,47 +133,6 @@ function regionOf(product: string, camera: string | undefined, { cameras }: Sess
     'CONFIG_INVALID',
     `Expected one region for all cameras of product ${product} but those of ${looking.map(([name]) => name).join(', ')} differ: ` +
       'fit with --camera, or give each camera a product of its own',
-  );
-}
-
-interface Chosen {
-  product: string;
-  images: TrainingSource[];
-  defects?: TrainingSource[];
-}
-
-async function chooseImages(path: string | undefined, options: FitOptions, session: Session): Promise<Chosen> {
-  const { camera, from, to } = options;
-  if ((path === undefined) === (camera === undefined)) {
-    throw new PatchlineError(
-      'ARGUMENT_INVALID',
-      'Expected either a folder or s3:// prefix of good images, or --camera',
-    );
-  }
-  if (camera === undefined) {
-    if (from !== undefined || to !== undefined) {
-      throw new PatchlineError('ARGUMENT_INVALID', 'Expected --from and --to with --camera only');
-    }
-    const product = assertProductName(options.product);
-    if (!path!.startsWith('s3://')) {
-      return { product, images: await directoryImages(path!), defects: await directoryDefects(path!) };
-    }
-    const store = await openStore(path!);
-    return { product, images: await storeImages(store), defects: await storeDefects(store) };
-  }
-  assertCameraName(camera);
-  const product = assertProductName(options.product ?? (await productOf(session.store, session.config, camera)));
-  const { images, leftOut } = await goodOriginals(session.store, { camera, product, since: from, until: to });
-  remark(`${images.length} originals of ${camera}; ${leftOut} left out because they were judged anomalous`);
-  return { product, images };
-}
-
-function assertProductName(product: string | undefined): string {
-  if (product !== undefined && namePattern.test(product)) return product;
-  const received = product === undefined ? 'nothing' : JSON.stringify(product);
-  throw new PatchlineError(
-    'ARGUMENT_INVALID',
-    `Expected a name of lower-case letters, digits, - and _ for --product but received ${received}`,
   );
 }
 

@@ -3,7 +3,6 @@ import type { ThresholdChoice } from '../fit/threshold.js';
 import { PatchlineError } from '../shared/errors.js';
 
 export interface ThresholdOptions {
-  camera?: string;
   falseAlarms?: number;
   costMiss?: number;
   costAlarm?: number;
@@ -41,18 +40,12 @@ export function positive(text: string): number {
 const decimal = (text: string): number => (/^\d*\.?\d+(e-?\d+)?$/i.test(text) ? Number(text) : Number.NaN);
 
 /** Throws ARGUMENT_INVALID. */
-export function thresholdChoice({ falseAlarms, costMiss, costAlarm, camera }: ThresholdOptions): ThresholdChoice {
+export function thresholdChoice({ falseAlarms, costMiss, costAlarm }: ThresholdOptions): ThresholdChoice {
   if ((costMiss === undefined) !== (costAlarm === undefined)) {
     throw new PatchlineError('ARGUMENT_INVALID', 'Expected --cost-miss and --cost-alarm together');
   }
   if (falseAlarms !== undefined && costMiss !== undefined) {
     throw new PatchlineError('ARGUMENT_INVALID', 'Expected either --false-alarms or --cost-miss and --cost-alarm');
-  }
-  if (costMiss !== undefined && camera !== undefined) {
-    throw new PatchlineError(
-      'ARGUMENT_INVALID',
-      'Expected --cost-miss with a folder of labelled defects, not --camera',
-    );
   }
   if (costMiss !== undefined) return { rule: 'cost', costMiss, costAlarm: costAlarm! };
   return falseAlarms === undefined ? { rule: 'robust' } : { rule: 'false-alarms', rate: falseAlarms };

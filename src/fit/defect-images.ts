@@ -2,6 +2,7 @@ import { shareFloats } from '../shared/compute.js';
 import type { Warning } from '../shared/contracts.js';
 import { createRandom } from '../shared/kernels/random.js';
 import type { DefectVectors } from './defect-thread.js';
+import { someOf } from './labelled-images.js';
 import { orderedMap } from './ordered-map.js';
 import { addFeatures, type ImageFeatures } from './patch-features.js';
 import type { Projector } from './projector.js';
@@ -37,31 +38,63 @@ export interface DefectOptions {
   seed: number;
   /** Synthetic defects wanted at least; 100 where it is not given. */
   fewest?: number;
+  /** (1280) of each labelled defect that was learned from before. */
+  learned?: readonly Float32Array[];
   count(phase: 'labelled defects' | 'synthetic defects', total: number): () => void;
 }
 
 /** Labelled defects where there are 5 that can be read, else synthetic ones; `labelled` says how many can. */
 export async function extractDefects(sources: readonly TrainingSource[], options: DefectOptions) {
   const labelled = await extractLabelled(sources, options);
-  const warnings = defectWarnings(labelled.madeOn.length, labelled.skipped);
+  const warnings = defectWarnings(labelled.madeOn.length, labelled);
   const defects = labelled.madeOn.length < fewestLabelled ? await extractSynthetic(options) : labelled;
-  return { ...defects, labelled: labelled.madeOn.length, warnings };
+  return { ...defects, labelled: labelled.madeOn.length, known: labelled.known, warnings };
+}
+
+/** Labelled images of defects that were left out. */
+export interface LeftOut {
+  skipped: SkippedImage[];
+  /** Names of those that were learned from before. */
+  known: string[];
+  /** Names of those that show the same as one before them. */
+  repeated: string[];
 }
 
 export async function extractLabelled(sources: readonly TrainingSource[], options: DefectOptions) {
-  const { projector, maxImageBytes, concurrency, count } = options;
+  const { projector, maxImageBytes, concurrency, learned = [], count } = options;
   const defects: DefectFeatures = { kind: 'labelled', ...emptyFeatures() };
-  const skipped: SkippedImage[] = [];
-  if (sources.length === 0) return { ...defects, skipped };
+  const leftOut: LeftOut = { skipped: [], known: [], repeated: [] };
+  if (sources.length === 0) return { ...defects, ...leftOut };
   const onExtracted = count('labelled defects', sources.length);
   const extract = (source: TrainingSource) =>
-    skipUnreadable(source, async () => projector.extractDefect({ bytes: await source.read(), maxImageBytes }));
+    skipUnreadable(source, async () => ({
+      name: source.name,
+      vectors: await projector.extractDefect({ bytes: await source.read(), maxImageBytes }),
+    }));
   for await (const output of orderedMap(sources, concurrency, extract)) {
     onExtracted();
-    if (isSkipped(output)) skipped.push(output);
-    else addDefect(defects, output, -1);
+    if (isSkipped(output)) leftOut.skipped.push(output);
+    else if (learned.some((earlier) => isSame(earlier, output.vectors.embedding))) leftOut.known.push(output.name);
+    else if (defects.embeddings.some((earlier) => isSame(earlier, output.vectors.embedding))) {
+      leftOut.repeated.push(output.name);
+    } else addDefect(defects, output.vectors, -1);
   }
-  return { ...defects, skipped };
+  return { ...defects, ...leftOut };
+}
+
+/**
+ * Embeddings of one image differ by no more than the arithmetic of two machines, those of two images of plates or magnetic tiles
+ * by 0.13 of their length and more.
+ */
+const largestDifference = 0.02;
+
+function isSame(a: Float32Array, b: Float32Array): boolean {
+  let [difference, length] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    difference += (a[i]! - b[i]!) ** 2;
+    length += a[i]! ** 2;
+  }
+  return difference <= largestDifference ** 2 * length;
 }
 
 async function extractSynthetic(options: DefectOptions) {
@@ -118,12 +151,19 @@ export function planDefects(
   });
 }
 
-export function defectWarnings(labelled: number, skipped: readonly SkippedImage[]): Warning[] {
+export function defectWarnings(
+  labelled: number,
+  { skipped, repeated }: Pick<LeftOut, 'skipped' | 'repeated'>,
+): Warning[] {
   const warnings: Warning[] = [];
   if (skipped.length > 0) {
     const faults = skipped.map(({ name, code, message }) => `${name} (${code}: ${message})`);
     const message = `${skipped.length} labelled images of defects could not be read: ${faults.join('; ')}`;
     warnings.push({ code: 'DEFECT_IMAGES_SKIPPED', message });
+  }
+  if (repeated.length > 0) {
+    const message = `${repeated.length} labelled images of defects show the same as another and were left out: ${someOf(repeated)}`;
+    warnings.push({ code: 'DUPLICATE_DEFECT_IMAGES', message });
   }
   if (labelled < trustedLabelled && labelled + skipped.length > 0) {
     const consequence =

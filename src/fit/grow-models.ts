@@ -16,12 +16,16 @@ import { secondTermTasks } from './second-term.js';
 import { assertEnoughDefects } from './threshold.js';
 
 /** Everything that is learned, from what the base knows and the new images; see `growBundle`. */
-export async function growModels(base: Base, added: AddedImages, context: GrowContext): Promise<Learned> {
+export async function growModels(
+  base: Base,
+  added: AddedImages,
+  context: GrowContext,
+): Promise<Learned & { knownDefects: string[] }> {
   const { compute, recipe, threshold, count, maxImageBytes } = context;
   const { bundle, projections } = base;
   const { seed, input, grid, classifier: before } = bundle;
   const { projector, kept: pixels, foldOf, folds } = added;
-  const defects = await extractMoreDefects(bundle, context.defects ?? [], {
+  const defects = await extractMoreDefects(base, context.defects ?? [], {
     ...{ projector, maxImageBytes, pixels, foldOf, seed, count },
     concurrency: 2 * compute.threads,
     added: added.images.length,
@@ -53,6 +57,7 @@ export async function growModels(base: Base, added: AddedImages, context: GrowCo
     samples,
     classifier,
     risk: learnRisk(samples, seed),
+    knownDefects: defects.known,
   };
 }
 

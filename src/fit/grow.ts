@@ -6,6 +6,7 @@ import { type Count, type FitOptions, progressCounter } from './fit.js';
 import { type Base, loadBase } from './grow-base.js';
 import { aspectWarnings, extractAdded } from './grow-images.js';
 import { growModels } from './grow-models.js';
+import { someOf } from './labelled-images.js';
 import { type Recipe, recipeOf } from './profile.js';
 import { assertEnoughImages, readHeaders, type TrainingImage } from './readable-images.js';
 import { robustRule, type ThresholdChoice } from './threshold.js';
@@ -26,7 +27,7 @@ export interface GrowOptions
 
 export interface Grown {
   bundle: Bundle;
-  /** Names of images that the base has already. */
+  /** Names of images, good and of defects, that the base has already. */
   known: string[];
 }
 
@@ -81,6 +82,7 @@ export async function growBundle(options: GrowOptions): Promise<Grown> {
       ...{ skipped, firstOf: added.firstOf, choice: threshold, oddImages: grown.calibration.oddImages },
     }),
     ...aspectWarnings(base.bundle, added.images),
+    ...contradictions(base.bundle, options),
     ...grown.defects.warnings,
   ];
   const bundle = await writeBundle({
@@ -98,7 +100,7 @@ export async function growBundle(options: GrowOptions): Promise<Grown> {
     count: (total) => count('writing', total),
   });
   logger.info({ product, base: base.bundle.version, version: bundle.version, added: added.images.length }, 'grown');
-  return { bundle, known: added.known };
+  return { bundle, known: [...added.known, ...grown.knownDefects] };
 }
 
 const sharedSettings = ({ input, tiles, aspect, grid, network }: Bundle) => {
@@ -120,6 +122,7 @@ const foundAnew = [
   'ODD_IMAGES',
   'FEW_DEFECT_IMAGES',
   'THRESHOLD_RESET',
+  'DEFECTS_LEARNED_AS_GOOD',
 ];
 
 /** What was wrong with the base and still is, and whether its threshold is lost. */
@@ -128,6 +131,15 @@ function warningsOf({ version, warnings, thresholdRule }: Bundle, { threshold }:
   if (thresholdRule.rule !== 'by-hand' || threshold !== undefined) return kept;
   const message = `The threshold of ${version} was set by hand; this one follows from the images: set it again with "patchline bundles threshold"`;
   return [...kept, { code: 'THRESHOLD_RESET', message }];
+}
+
+/** Growing takes nothing out of a memory bank. */
+function contradictions({ version, training }: Bundle, { defects = [] }: GrowOptions): Warning[] {
+  const defective = new Set(defects.map(({ name }) => name));
+  const learned = training.images.map(({ name }) => name).filter((name) => defective.has(name));
+  if (learned.length === 0) return [];
+  const message = `${learned.length} images that ${version} has learned from as good ones are of defects: fit anew without them: ${someOf(learned)}`;
+  return [{ code: 'DEFECTS_LEARNED_AS_GOOD', message }];
 }
 
 /** The old images: their pictures stand for them. */

@@ -65,7 +65,7 @@ export function assertEnoughDefects({ rule }: ThresholdChoice, defects: number):
   if (rule !== 'cost' || defects >= fewestLabelled) return;
   throw new PatchlineError(
     'TOO_FEW_IMAGES',
-    `Expected at least ${fewestLabelled} readable images of defects in train/<defect> for --cost-miss and --cost-alarm but received ${defects}`,
+    `Expected at least ${fewestLabelled} readable images of defects, in train/<defect> or reviewed anomalous, for --cost-miss and --cost-alarm but received ${defects}`,
   );
 }
 

@@ -265,6 +265,27 @@ describe('classifier and risk model', () => {
     expect(samples.labels).toHaveLength(training + 2 + base.classifier.count + 2);
   });
 
+  test('learn once from each defect', async () => {
+    const { bundle: labelled } = await grow(plates(100, 1), { defects: defects(2000, 5) });
+    const base = labelled.version;
+    const anew = source('anew.png', async () =>
+      sharp(await plateJpeg(2003, { scratched: true }))
+        .png()
+        .toBuffer(),
+    );
+    const again = source('again.jpg', () => plateJpeg(2005, { scratched: true }));
+    const { bundle, known } = await grow(plates(101, 1), { base, defects: [...defects(2002, 4), anew, again] });
+    expect(kindOf(bundle)).toEqual(['labelled', 6]);
+    expect(bundle.heldOut!.defects).toHaveLength(6);
+    expect(known).toEqual([...defects(2002, 3).map(({ name }) => name), 'anew.png']);
+    expect(messageOf(bundle, 'DUPLICATE_DEFECT_IMAGES')).toMatch(/^1 labelled .*: again\.jpg$/);
+  });
+
+  test('are told apart from what the base has learned as good', async () => {
+    const { bundle } = await grow(plates(100, 1), { defects: [...plates(3, 1), ...defects(2000, 5)] });
+    expect(messageOf(bundle, 'DEFECTS_LEARNED_AS_GOOD')).toMatch(/^1 images that v1 has learned .*: 3\.jpg$/);
+  });
+
   test('no longer learn from defects that were made up once there are enough labelled ones', async () => {
     const { bundle } = await grow(plates(100, 2), { defects: defects(2000, 5) });
     expect(kindOf(bundle)).toEqual(['labelled', 5]);
