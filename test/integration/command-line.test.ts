@@ -117,6 +117,8 @@ const usage: [args: string, says: string | RegExp][] = [
   ['similar part.jpg', "required option '--product <name>' not specified"],
   ['similar part.jpg --product kol --k 0', /Expected a whole number of at least 1/],
   ['history', ''],
+  ['history drift', "required option '--product <name>' not specified"],
+  ['history drift --product kol --since 2026-02-30', /Expected a date such as 2026-01-31/],
   ['evaluate DIR', "required option '--product <name>' not specified"],
   ['inspect --product kol', "missing required argument 'image'"],
   ['inspect part.jpg', "required option '--product <name>' not specified"],
