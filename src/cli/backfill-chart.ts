@@ -23,18 +23,23 @@ export function daysChart({ days, camera, product }: Pick<BackfillReport, 'days'
   const times = days.map(({ date }) => Date.parse(date));
   const [first, last] = [Math.min(...times), Math.max(...times) + dayMs];
   const isLong = last - first > longestByDayMs;
-  const margin = Math.max(0, shortestMs - (last - first)) / 2;
   return {
     title: `Images by ${isLong ? 'month' : 'day'}`,
     subtitle: `camera ${camera}, product ${product}, by UTC date of capture`,
     legend: kinds.map(({ label, colour }) => ({ label, colour })),
     width: 960,
     height: 320,
-    x: { type: 'utc', domain: [new Date(first - margin), new Date(last + margin)] },
+    x: { type: 'utc', domain: timeDomain(first, last) },
     y: { label: 'images', tickFormat: (count: number) => (Number.isInteger(count) ? String(count) : '') },
     color: { domain: kinds.map(({ label }) => label), range: kinds.map(({ colour }) => colour) },
     marks: [Plot.rectY(barsOf(days, isLong), { x1: 'from', x2: 'to', y: 'images', fill: 'kind' }), Plot.ruleY([0])],
   };
+}
+
+/** From one time to another, with a margin on both sides where they lie close together. */
+export function timeDomain(first: number, last: number): [Date, Date] {
+  const margin = Math.max(0, shortestMs - (last - first)) / 2;
+  return [new Date(first - margin), new Date(last + margin)];
 }
 
 /** Counts by kind over days, or months. */

@@ -6,13 +6,13 @@ import type { JudgedImage } from '../fit/evaluate-images.js';
 import { readSize } from '../shared/image.js';
 import type { LoadedBundle } from '../shared/loaded-bundle.js';
 import type { Scorer } from '../shared/patchcore/scorer.js';
-import { type Chart, chartPng, chartSvg } from '../shared/plots/chart.js';
 import { markedDefectPng } from '../shared/plots/marked-defect.js';
 import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
 import { rocChart, scoresChart } from './evaluate-charts.js';
 import type { Explanations } from './evaluate-explanations.js';
 import { type Exhibit, reportPage, type Section } from './evaluate-page.js';
 import { writeExplanations } from './explanations-report.js';
+import { writeChart } from './write-chart.js';
 
 /** Shown of each kind: enough to see what goes wrong and what is found, few enough to look at. */
 const shown = { falseAlarms: 6, missesOfKind: 4, hitsOfKind: 2 };
@@ -49,11 +49,6 @@ export async function writeReport(evaluated: Evaluated, directory: string): Prom
   const path = resolve(directory, 'report.html');
   await writeFile(path, reportPage(evaluation, sections, { hasRoc: charts.roc !== undefined, explained }));
   return path;
-}
-
-async function writeChart(chart: Chart, path: string): Promise<void> {
-  await writeFile(`${path}.svg`, chartSvg(chart));
-  await writeFile(`${path}.png`, await chartPng(chart));
 }
 
 /** The worst false alarms, and of each kind of defect the worst misses and the clearest hits. */

@@ -1,5 +1,6 @@
 import { rebuildHistory } from '../history/rebuild.js';
 import { answer, type CommonOptions, defineCommand, defineGroup, openSession, remark } from './command-line.js';
+import { drift } from './history-drift.js';
 import { createPhases } from './progress.js';
 
 const rebuild = defineCommand(
@@ -23,6 +24,7 @@ const rebuild = defineCommand(
   }
 });
 
-export const history = defineGroup('history', 'The table of past inspections: rebuild.', 'patchline history rebuild', [
+export const history = defineGroup('history', 'The table of past inspections.', 'patchline history rebuild', [
   rebuild,
+  drift,
 ]);

@@ -10,6 +10,8 @@ const labels: Record<FeatureName, { label: string; isShare: boolean }> = {
   texture_regularity: { label: 'evenness of texture', isShare: true },
 };
 
+export const featureLabel = (name: FeatureName): string => labels[name].label;
+
 /** As in "largest patch distance: 5.1, usual 1.9". */
 export function describeFeature({ name, value, usual }: Risk['features'][number]): string {
   const { label, isShare } = labels[name];
