@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { messageOf, PatchlineError } from '../shared/errors.js';
 import { readNpy } from '../shared/npy.js';
+import { placeOfName } from '../shared/process-data.js';
 import { numbersOf, readTable, readTextTable } from '../shared/tables/csv-table.js';
 
 /** Rows from a .npy or .csv file. */
@@ -71,8 +72,7 @@ const usage = (message: string) => new PatchlineError('ARGUMENT_INVALID', messag
 export function inOrderOf(names: readonly string[], file: RowsFile): RowsFile {
   const { columns, rows, path } = file;
   if (columns === undefined) return file;
-  const plain = (name: string) => name.replace(/[^A-Za-z0-9_]/g, '_');
-  const places = names.map((name) => columns.findIndex((column) => column === name || plain(column) === plain(name)));
+  const places = names.map((name) => placeOfName(columns, name));
   const absent = names.filter((_, place) => places[place] === -1);
   const unknown = columns.filter((_, place) => !places.includes(place));
   if (absent.length > 0 || unknown.length > 0) {

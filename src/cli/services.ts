@@ -1,3 +1,4 @@
+import { PatchlineError } from '../shared/errors.js';
 import { remark } from './command-line.js';
 import type { Connection } from './connection.js';
 
@@ -28,9 +29,14 @@ export const services: Record<string, (connection: Connection) => Promise<Servic
       : undefined,
 };
 
-/** Starts all of them, or none: what is left of a failure would keep the process alive. */
-export async function startServices(names: string[], connection: Connection): Promise<Service> {
-  const starts = await Promise.allSettled(names.map((name) => services[name]!(connection)));
+/**
+ * Starts all of them, or none: what is left of a failure would keep the process alive.
+ *
+ * @param isAsked whether somebody named them: then each has to have something to do
+ * @throws CONFIG_INVALID
+ */
+export async function startServices(names: string[], connection: Connection, isAsked = false): Promise<Service> {
+  const starts = await Promise.allSettled(names.map((name) => start(name, connection, isAsked)));
   const close = async () => {
     await Promise.all(starts.map((start) => (start.status === 'fulfilled' ? start.value?.close() : undefined)));
   };
@@ -38,4 +44,13 @@ export async function startServices(names: string[], connection: Connection): Pr
   if (!failed) return { close };
   await close();
   throw failed.reason;
+}
+
+async function start(name: string, connection: Connection, isAsked: boolean): Promise<Service | undefined> {
+  const service = await services[name]!(connection);
+  if (service || !isAsked) return service;
+  throw new PatchlineError(
+    'CONFIG_INVALID',
+    `Expected settings under ${name} in the configuration: without them it has nothing to do`,
+  );
 }

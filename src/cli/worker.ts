@@ -9,10 +9,10 @@ import { services, startServices } from './services.js';
 
 export const worker = defineCommand(
   'worker',
-  'Run the workers of one or more stages until SIGTERM; jobs under way are finished first.',
+  'Run the workers of one or more stages, or what else up runs, until SIGTERM; jobs under way are finished first.',
   'REDIS_URL=redis://localhost:6379 patchline worker score --store s3://parts/line',
 )
-  .addArgument(new Argument('<stage...>', 'stages to run').choices([...stageNames, ...Object.keys(services)]))
+  .addArgument(new Argument('<stage...>', 'what to run').choices([...stageNames, ...Object.keys(services)]))
   .action(async (names: string[], options: CommonOptions) => {
     await withConnection(options, async (connection) => {
       const classifiers = await loadClassifiers(connection.config);
@@ -20,6 +20,7 @@ export const worker = defineCommand(
       const beside = await startServices(
         names.filter((name) => name in services),
         connection,
+        true,
       );
       const pools = startPools(
         stageNames.filter((stage) => names.includes(stage)),

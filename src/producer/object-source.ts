@@ -17,7 +17,7 @@ import { markOf, readMark } from './originals.js';
 import { parseSidecar, sidecarNamesOf } from './process-sidecar.js';
 
 /** What the store keeps for itself: its pictures and training images are no images of a camera. */
-const ownFolders = ['bundles', 'captures', 'cursors', 'history', 'inspections', 'work'];
+const ownFolders = ['bundles', 'captures', 'cursors', 'history', 'inspections', 'sinks', 'work'];
 
 /** Objects that are named where they lie, be it in the store or in another bucket of the same server. */
 interface Objects {
@@ -143,7 +143,9 @@ function imageOf(
       if (times === 'metadata') Object.assign(image, await readMetadata(objects, key, { store, camera }));
       assertCaptureTime(image.capturedAt, name);
       if (sidecar !== undefined) {
-        image.process = parseSidecar(new TextDecoder().decode(await objects.get(sidecar)), objects.addressOf(sidecar));
+        const text = new TextDecoder().decode(await objects.get(sidecar));
+        const process = parseSidecar(text, objects.addressOf(sidecar), name);
+        if (process) image.process = process;
       }
       return image;
     },

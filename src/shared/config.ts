@@ -76,7 +76,7 @@ const tableSettings = z.strictObject({
   target: z.number().int().min(0).optional(),
   /** What it gives, in words, where its file does not say so. */
   predicts: z.string().min(1).max(100).optional(),
-  method: z.enum(['auto', 'exact', 'tree', 'kernel', 'linear']).default('auto'),
+  method: z.enum(['auto', 'exact', 'tree', 'deep', 'kernel', 'linear']).default('auto'),
   explainOutput: z.enum(['margin', 'probability']).optional(),
 });
 export type TableSettings = z.infer<typeof tableSettings>;

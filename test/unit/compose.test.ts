@@ -28,9 +28,9 @@ test('docker-compose.yml passes the linter', () => {
   ).toEqual([]);
 });
 
-test('each stage, and history, has a service that works on it alone and comes back after a crash', () => {
+test('each stage, history and sinks have a service that works on them alone and comes back after a crash', () => {
   const pools = Object.entries(services).filter(([, { command }]) => command?.[0] === 'worker');
-  expect(pools.map(([name]) => name)).toEqual([...stageNames, 'history']);
+  expect(pools.map(([name]) => name)).toEqual([...stageNames, 'history', 'sinks']);
   for (const [name, { command, restart }] of pools) {
     expect(command).toEqual(['worker', name]);
     expect(restart).toBe('unless-stopped');
@@ -60,7 +60,7 @@ test('.env.example explains every variable of docker-compose.yml, with its defau
 
 test('patchline takes every setting that its services get', async () => {
   const own = Object.values(services).filter(({ build }) => build !== undefined);
-  expect(own.length).toBe(stageNames.length + 3);
+  expect(own.length).toBe(stageNames.length + 5);
   for (const { image, environment } of own) {
     expect(image).toBe(`patchline:${version}`);
     const defaults = Object.entries(environment!).map(([name, text]) => [name, withDefaults(text)]);

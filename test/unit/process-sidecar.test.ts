@@ -47,6 +47,8 @@ test('a sidecar that is not numbers by name under process is refused, by its nam
       message: expect.stringContaining('bad.png.json'),
     });
   }
+  await write('labelled.json', '{"shapes": []}'); // another program's file beside labelled.png
+  expect(await sidecarOf('labelled.png')).toBeUndefined();
   await mkdir(join(root, 'folder.png.json'));
   await expect(sidecarOf('folder.png')).rejects.toMatchObject({ code: 'PROCESS_DATA_INVALID' });
 });

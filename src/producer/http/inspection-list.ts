@@ -1,9 +1,10 @@
 import pMap from 'p-map';
 import { z } from 'zod';
 import type { InspectionResult, Status, Verdict } from '../../shared/contracts.js';
-import { PatchlineError } from '../../shared/errors.js';
+import { messageOf, PatchlineError } from '../../shared/errors.js';
 import type { InspectionPage, Listed } from '../../shared/http-api.js';
 import { dateOf, inspectionFolder } from '../../shared/keys.js';
+import type { Logger } from '../../shared/logger.js';
 import { readResult } from '../../shared/results.js';
 import type { ObjectStore } from '../../shared/store/object-store.js';
 
@@ -29,18 +30,27 @@ type Place = z.infer<typeof placeSchema>;
 
 /**
  * A page of results, the newest day first and within a day by id. A page may hold fewer than `limit`, even none, where few of
- * those that were read are wanted; its cursor leads on until it is null.
+ * those that were read are wanted; its cursor leads on until it is null. A damaged result is left out and logged.
  *
  * @throws REQUEST_INVALID for a cursor that is none
  */
-export async function listInspections(store: ObjectStore, query: ListQuery): Promise<InspectionPage> {
+export async function pageOfInspections(
+  { store, logger }: { store: ObjectStore; logger: Logger },
+  query: ListQuery,
+): Promise<InspectionPage> {
+  const read = (id: string) =>
+    readResult(store, id).catch((error: unknown) => {
+      if (error instanceof PatchlineError) throw error; // the store's, not the result's
+      logger.error({ inspectionId: id, reason: messageOf(error) }, 'a damaged result is left out of a list');
+      return undefined;
+    });
   const inspections: Listed[] = [];
   let left = maxReadForPage;
   let place = query.cursor === undefined ? undefined : readCursor(query.cursor);
   let day = place?.day ?? (await newestDay(store, dateOf(query.from), dateOf(query.to)));
   while (day !== undefined) {
     for await (const ids of idsOf(store, day, place?.id, query.limit)) {
-      const results = await pMap(ids, (id) => readResult(store, id), { concurrency: readsAtOnce });
+      const results = await pMap(ids, read, { concurrency: readsAtOnce });
       for (const [index, result] of results.entries()) {
         place = { day, id: ids[index]! };
         left--;

@@ -12,7 +12,7 @@ import { jobIdOf, lookAt } from '../../shared/queues.js';
 import { readResult } from '../../shared/results.js';
 import { readReview } from '../../shared/reviews.js';
 import type { HttpContext } from './context.js';
-import { listInspections } from './inspection-list.js';
+import { pageOfInspections } from './inspection-list.js';
 import { problems } from './problems.js';
 
 export const idParameter = z.strictObject({ id: z.string().describe('Of an inspection: i-<yyyymmdd>-<24 hex>') });
@@ -52,7 +52,7 @@ const listQuery = z.strictObject({
 });
 const dayMs = 86_400_000;
 
-export const inspectionRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { producer }) => {
+export const inspectionRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, { producer, logger }) => {
   const { store, queues } = producer;
   const isLive = async (id: string) =>
     (await lookAt(queues, 'score', jobIdOf(id, 'score'))).live ||
@@ -100,11 +100,14 @@ export const inspectionRoutes: FastifyPluginAsyncZod<HttpContext> = async (app, 
       },
     },
     ({ query }) =>
-      listInspections(store, {
-        ...query,
-        from: query.from ?? '1970-01-01T00:00:00.000Z',
-        to: query.to ?? new Date(Date.now() + dayMs).toISOString(),
-        limit: query.limit ?? 100,
-      }),
+      pageOfInspections(
+        { store, logger },
+        {
+          ...query,
+          from: query.from ?? '1970-01-01T00:00:00.000Z',
+          to: query.to ?? new Date(Date.now() + dayMs).toISOString(),
+          limit: query.limit ?? 100,
+        },
+      ),
   );
 };
