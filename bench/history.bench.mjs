@@ -113,7 +113,7 @@ export default {
   name: 'history',
   about:
     `Growth of history (\`src/history/\`) in a directory, ${batchLength} rows a batch, one row in ${anomalousEvery} anomalous: writing, ` +
-    `its upkeep, megabytes on disk with the versions of the last ten minutes, and the ${k} most similar inspections of an anomalous and ` +
+    `its upkeep, megabytes on disk when older versions are gone, and the ${k} most similar inspections of an anomalous and ` +
     'a good image against exact search over the same rows.',
   async run() {
     const root = await mkdtemp(join(tmpdir(), 'patchline-history-bench-'));
@@ -133,6 +133,7 @@ export default {
           if (++batches % batchesBetweenLooks === 0) upkeepMs += await timed(() => keepUp(history));
         }
         upkeepMs += await timed(() => tidy(history));
+        await tidy(history, { keepMs: 0 });
         const { numIndices } = await history.table.stats();
         const nearestAnomalous = async (/** @type {Suspect} */ suspect) =>
           anomalous

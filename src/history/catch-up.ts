@@ -24,21 +24,20 @@ export async function* listWritten(
 /**
  * Inspections captured on a date or later whose row is missing or older than their result or review.
  *
- * @param since UTC date, yyyy-mm-dd
+ * @param since UTC date, yyyy-mm-dd; '' for all
  */
 export async function* missingRows(
   { store, history }: { store: ObjectStore; history: History },
   since: string,
 ): AsyncGenerator<string> {
-  const recorded = new Map<string, Date>();
-  for await (const { inspectionId, recordedAt } of readRows(history, { since: new Date(since) }, [
-    'inspectionId',
-    'recordedAt',
-  ])) {
-    recorded.set(inspectionId, recordedAt);
+  // Times in ms since 1970, not as Date: there may be a million.
+  const recorded = new Map<string, number>();
+  const captured = since === '' ? {} : { since: new Date(since) };
+  for await (const { inspectionId, recordedAt } of readRows(history, captured, ['inspectionId', 'recordedAt'])) {
+    recorded.set(inspectionId, recordedAt.getTime());
   }
   for await (const { inspectionId, writtenAt } of listWritten(store, since)) {
     const at = recorded.get(inspectionId);
-    if (!at || at < writtenAt) yield inspectionId;
+    if (at === undefined || at < writtenAt.getTime()) yield inspectionId;
   }
 }

@@ -53,10 +53,9 @@ const probedPartitions = 64;
  */
 export async function findSimilar(history: History, suspect: Suspect, k: number): Promise<SimilarInspection[]> {
   const ranked = (await shortlist(history, suspect, k))
-    .map(({ inspectionId, imageKey, verdict, review, ...vectors }) => ({
-      ...{ inspectionId, imageKey, verdict, review },
-      distance: distanceOf(suspect, vectors),
-    }))
+    .map(({ inspectionId, imageKey, verdict, review, ...vectors }) => {
+      return { inspectionId, imageKey, distance: distanceOf(suspect, vectors), verdict, review };
+    })
     .sort((a, b) => a.distance - b.distance || (a.inspectionId > b.inspectionId ? -1 : 1));
   // An image may have been inspected under several bundle versions.
   const ofImage = new Map<string, SimilarInspection>();

@@ -13,8 +13,12 @@ export interface ResultEvent {
 
 /** The stream `results` as one consumer of the group `history` reads it: each entry until it is acknowledged. */
 export interface ResultEvents {
-  /** Makes the group where there is none, to read the stream from its beginning. @returns whether it made it */
-  join(): Promise<boolean>;
+  /** Whether Redis has the group: it remembers what has been read. */
+  isKnown(): Promise<boolean>;
+  /** The last entry there is; '0' where there is none. */
+  lastEntry(): Promise<string>;
+  /** Makes the group where there is none, to read what comes after an entry. */
+  join(after: string): Promise<void>;
   /** Entries that this consumer holds, those of dead ones, then new ones: up to `limit`, as many as come within a moment. */
   next(limit: number, signal: AbortSignal): Promise<ResultEvent[]>;
   acknowledge(events: readonly ResultEvent[]): Promise<void>;
@@ -34,7 +38,7 @@ const gatherMs = 2_000;
 export function readResultEvents(redis: Redis, config: QueueConfig): ResultEvents {
   const key = streamKey(config, 'results');
   const consumer = `${hostname()}-${process.pid}`;
-  let holdsEntries = false;
+  let holdsEntries = true; // an earlier process may have had the same name, as in a container
   let claimedAt = Number.NEGATIVE_INFINITY;
 
   async function read(from: '0' | '>', count: number, waitMs: number): Promise<ResultEvent[]> {
@@ -58,13 +62,20 @@ export function readResultEvents(redis: Redis, config: QueueConfig): ResultEvent
   }
 
   return {
-    async join() {
+    async isKnown() {
+      if ((await redis.exists(key)) === 0) return false;
+      const groups = (await redis.xinfo('GROUPS', key)) as string[][]; // each ['name', NAME, 'consumers', …]
+      return groups.some(([, name]) => name === group);
+    },
+    async lastEntry() {
+      const [last] = await redis.xrevrange(key, '+', '-', 'COUNT', 1);
+      return last?.[0] ?? '0';
+    },
+    async join(after) {
       try {
-        await redis.xgroup('CREATE', key, group, '0', 'MKSTREAM');
-        return true;
+        await redis.xgroup('CREATE', key, group, after, 'MKSTREAM');
       } catch (error) {
-        if (messageOf(error).startsWith('BUSYGROUP')) return false;
-        throw error;
+        if (!messageOf(error).startsWith('BUSYGROUP')) throw error;
       }
     },
     async next(limit, signal) {

@@ -1,8 +1,8 @@
 import { Index } from '@lancedb/lancedb';
 import { type History, reach } from './table.js';
 
-/** Older versions of the table are kept this long for who reads them. */
-const keptVersionsMs = 10 * 60_000;
+/** Older versions of the table are kept this long for who reads them: each holds files of its own. */
+const keptVersionsMs = 2 * 60_000;
 
 /** Rows from which on searching all embeddings takes longer than an index does (docs/history.md). */
 const rowsWorthIndex = 50_000;
@@ -27,10 +27,13 @@ export async function keepUp(history: History): Promise<void> {
  *
  * @throws HISTORY_UNAVAILABLE
  */
-export async function tidy(history: History, { indexFrom = rowsWorthIndex } = {}): Promise<void> {
+export async function tidy(
+  history: History,
+  { indexFrom = rowsWorthIndex, keepMs = keptVersionsMs } = {},
+): Promise<void> {
   const { table } = history;
   await reach(history, async () => {
-    await table.optimize({ cleanupOlderThan: new Date(Date.now() - keptVersionsMs) });
+    await table.optimize({ cleanupOlderThan: new Date(Date.now() - keepMs) });
     const { numRows, numIndices } = await table.stats();
     if (numRows < indexFrom || numIndices > 0) return;
     await table.createIndex('embedding', {

@@ -30,9 +30,9 @@ const batchesBetweenLooks = 20;
 const closeLimitMs = 5_000;
 
 /**
- * Keeps history: first compares the last days with the store, then writes a row for each event of the stream `results`. An event is
- * acknowledged when its row is committed, and a row is written over its like, so that a writer that dies at any moment loses
- * nothing and leaves nothing twice. What fails is tried again until it succeeds.
+ * Keeps history: first compares it with the store, the last days only where Redis remembers what has been read, then writes a row for
+ * each event of the stream `results`. An event is acknowledged when its row is committed, and a row is written over its like, so that
+ * a writer that dies at any moment loses nothing and leaves nothing twice. What fails is tried again until it succeeds.
  */
 export function startHistoryWriter(options: HistoryWriterOptions): HistoryWriter {
   const { queues, config, logger } = options;
@@ -72,21 +72,27 @@ interface Work extends HistoryWriterOptions {
 async function work(options: Work): Promise<void> {
   const { store, events, signal } = options;
   const history = await openOrCreateHistory(store);
-  await events.join(); // before the store is read: what is told meanwhile comes as an event
-  await catchUp(options, history);
+  const since = (await events.isKnown()) ? lastDays(options.config) : '';
+  const last = await events.lastEntry(); // before the store is read: what is told meanwhile comes as an event
+  await catchUp(options, history, since);
+  if (signal.aborted) return;
+  await events.join(last); // not before: a writer that died in between would take it for done
   await keepUp(history);
   for (let batch = 1; !signal.aborted; batch++) {
     const taken = await events.next(batchLength, signal);
     if (taken.length === 0) continue;
-    await record(options, history, idsOf(taken));
+    await record(options, history, idsOf(taken, options.logger));
     await events.acknowledge(taken);
     if (batch % batchesBetweenLooks === 0) await keepUp(history);
   }
 }
 
-async function catchUp(options: Work, history: History): Promise<void> {
-  const { store, config, logger, signal } = options;
-  const since = dateOf(new Date(Date.now() - config.history.catchUpDays * dayMs).toISOString());
+const lastDays = ({ history }: Config): string =>
+  dateOf(new Date(Date.now() - history.catchUpDays * dayMs).toISOString());
+
+/** @param since UTC date of capture, yyyy-mm-dd; '' for all */
+async function catchUp(options: Work, history: History, since: string): Promise<void> {
+  const { store, logger, signal } = options;
   let ids: string[] = [];
   let total = 0;
   const flush = async () => {
@@ -109,5 +115,9 @@ async function record({ store, logger }: Work, history: History, ids: string[]):
   }
 }
 
-const idsOf = (taken: readonly ResultEvent[]): string[] =>
-  taken.map(({ inspectionId }) => inspectionId).filter((id) => id !== undefined);
+function idsOf(taken: readonly ResultEvent[], logger: Logger): string[] {
+  const ids = taken.map(({ inspectionId }) => inspectionId).filter((id) => id !== undefined);
+  if (ids.length < taken.length)
+    logger.warn({ entries: taken.length - ids.length }, 'entries of results without an event');
+  return ids;
+}

@@ -69,6 +69,5 @@ async function within<T>(limitMs: number, task: () => Promise<T>): Promise<T> {
     return await Promise.race([task(), late]);
   } finally {
     ended.abort();
-    late.catch(() => undefined);
   }
 }

@@ -8,6 +8,7 @@ import { openHistory, openOrCreateHistory } from '../../src/history/table.js';
 import { type HistoryWriter, startHistoryWriter } from '../../src/history/writer.js';
 import { configSchema } from '../../src/shared/config.js';
 import type { ScoredResult } from '../../src/shared/contracts.js';
+import { PatchlineError } from '../../src/shared/errors.js';
 import { createLogger } from '../../src/shared/logger.js';
 import { openQueues, publish, type Queues, streamKey } from '../../src/shared/queues.js';
 import { eventOf } from '../../src/shared/results.js';
@@ -62,6 +63,11 @@ describe.each(redisKinds())('the writer of history on $name', ({ open }) => {
   const pending = async () => ((await queues.redis.xpending(key(), 'history')) as [number])[0];
   const written = (results: ScoredResult[]) =>
     until('a row of each result', async () => (await ids()).length >= results.length);
+  const joined = () =>
+    until('the group', async () => {
+      const groups = await queues.redis.xinfo('GROUPS', key()).catch(() => []);
+      return (groups as unknown[]).length > 0;
+    });
   const some = (from: number, count: number) => Array.from({ length: count }, (_, n) => pastResult(from + n));
 
   test('writes a row for each event, in few batches, and leaves the group when it is closed', async () => {
@@ -96,18 +102,34 @@ describe.each(redisKinds())('the writer of history on $name', ({ open }) => {
   });
 
   test('acknowledges nothing that it could not write, and writes it later', async () => {
-    await writeFile(join(store.url, '.history'), 'in the way');
+    let refused = 0;
+    let reachable = false;
+    const get: ObjectStore['get'] = async (key) => {
+      if (reachable) return await store.get(key);
+      refused++;
+      throw new PatchlineError('STORE_UNREACHABLE', 'away', { retryable: true });
+    };
     const results = some(0, 5);
-    const lost = pastResult(5);
-    await putResults(store, [lost]); // and then deleted: nothing to write, nothing to wait for
-    start();
+    const gone = pastResult(5); // deleted before its row was written: nothing is left to write
+    writer = startHistoryWriter({ store: { ...store, get }, queues, config: config(), logger });
+    await joined();
     await finish(results);
-    await tell(lost);
-    await rm(join(store.url, 'inspections'), { recursive: true });
-    await putResults(store, results);
-    await rm(join(store.url, '.history'));
+    await tell(gone);
+    await until('a failure to write', () => refused > 0);
+    await until('all to be taken', async () => (await pending()) === 6);
+    reachable = true;
     await written(results);
     await until('all to be acknowledged', async () => (await pending()) === 0);
+    expect(await ids()).toEqual(idsOf(results));
+  });
+
+  test('starts where it can, however late', async () => {
+    await writeFile(join(store.url, '.history'), 'in the way');
+    const results = some(0, 5);
+    start();
+    await finish(results);
+    await rm(join(store.url, '.history'));
+    await written(results);
     expect(await ids()).toEqual(idsOf(results));
   });
 
@@ -121,13 +143,13 @@ describe.each(redisKinds())('the writer of history on $name', ({ open }) => {
     expect(await ids()).toEqual(idsOf(results));
   });
 
-  test('makes its group again where Redis lost it, and catches up from the store', async () => {
-    const today = { capturedAt: new Date().toISOString() };
-    const before = pastResult(1, today);
+  test('makes its group again where Redis lost it, and compares all results', async () => {
+    const before = pastResult(1);
     start();
+    await joined();
     await finish([before]);
     await written([before]);
-    const untold = pastResult(2, today);
+    const untold = pastResult(2);
     await putResults(store, [untold, { ...before, anomalyScore: 9 }]);
     await redis.flush();
     await written([before, untold]);
@@ -137,6 +159,21 @@ describe.each(redisKinds())('the writer of history on $name', ({ open }) => {
     await finish([after]);
     await written([before, untold, after]);
     expect(await ids()).toEqual(idsOf([before, untold, after]));
+  });
+
+  test('compares the last days when it starts again', async () => {
+    start();
+    await joined();
+    await writer!.close();
+    const recent = pastResult(1, { capturedAt: new Date().toISOString() });
+    const old = pastResult(2);
+    await putResults(store, [recent, old]);
+    start();
+    await written([recent]);
+    const told = pastResult(3);
+    await finish([told]);
+    await written([recent, told]);
+    expect(await ids()).toEqual(idsOf([recent, told]));
   });
 
   test('killed while it writes, it leaves a row of each result and no other', async () => {

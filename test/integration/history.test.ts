@@ -20,6 +20,7 @@ import { runHere } from '../helpers/command-line.js';
 import { pastResult, putResults, vectorsOf } from '../helpers/past-inspections.js';
 import { type S3Server, startS3Server } from '../helpers/s3-server.js';
 import { failedResult } from '../helpers/scored-result.js';
+import { locateService, requireService } from '../helpers/services.js';
 
 const review: Review = { schema: 1, verdict: 'good', by: 'anna', at: '2026-02-01T08:00:00.000Z' };
 const explained: Partial<ScoredResult> = {
@@ -126,18 +127,22 @@ describe('in a directory', () => {
   });
 });
 
-describe('in S3', () => {
-  let server: S3Server;
+describe.each(['fauxqs', 'versitygw'] as const)('in S3 on %s', (kind) => {
+  let server: S3Server | undefined;
   const before = { ...process.env };
+  beforeEach((context) => {
+    if (kind === 'versitygw') requireService(kind, context);
+  });
   beforeAll(async () => {
-    server = await startS3Server('fauxqs');
+    if (kind === 'versitygw' && !locateService(kind)) return;
+    server = await startS3Server(kind);
     Object.assign(process.env, server.env);
   });
   afterAll(async () => {
     process.env = before;
-    await server.stop();
+    await server?.stop();
   });
-  keepsRows(() => openStore(server.url));
+  keepsRows(() => openStore(server!.url));
 });
 
 test('a failed inspection has a row without numbers, one that cannot be read none', async () => {
