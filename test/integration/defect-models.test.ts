@@ -123,9 +123,11 @@ describe('labelled defects', () => {
   });
 
   test('too few or unreadable are named, and defects made up instead', async () => {
-    const readable = await plateJpeg(500, { scratched: true });
     const defects: TrainingSource[] = [
-      ...range(0, 4).map((index) => ({ name: `${index}.jpg`, read: async () => readable })),
+      ...range(0, 4).map((index) => ({
+        name: `${index}.jpg`,
+        read: () => plateJpeg(500 + index, { scratched: true }),
+      })),
       { name: 'broken.jpg', read: async () => Uint8Array.of(1, 2, 3) },
     ];
     const few = await fitPlates({ defects });

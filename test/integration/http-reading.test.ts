@@ -432,6 +432,8 @@ test('the OpenAPI document describes each route with its parameters and answers'
       if (status !== '304') expect(Object.keys(response.content ?? {}), `${path} ${status}`).not.toHaveLength(0);
     }
   }
+  const review = body.paths['/v1/inspections/{id}/review']!.post!;
+  expect(JSON.stringify(review.requestBody)).toMatch(/application\/json.*verdict.*"good","anomalous".*defectType/);
   const post = body.paths['/v1/images']!.post!;
   expect(Object.keys(post.requestBody!.content)).toEqual([
     'image/*',
