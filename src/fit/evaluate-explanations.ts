@@ -96,8 +96,10 @@ export async function evaluateExplanations(
   const { pictures, count, ...good } = await readGoodImages(options);
   const explain = async ({ image: { path }, anomalyMap, mask }: JudgedImage, index: number) => {
     const bytes = await readFile(path);
-    const image = { bytes, anomalyMap, mask, goodPixels: pictures[index % pictures.length]!, scoring: bundle.scoring };
-    return await compute.run(explanationsTask, { ...image, ...good, classifier, methods, seed: index, maxImageBytes });
+    return await compute.run(explanationsTask, {
+      ...{ bytes, anomalyMap, mask: mask?.includes(1) ? mask : undefined, scoring: bundle.scoring, maxImageBytes },
+      ...{ ...good, goodPixels: pictures[index % pictures.length]!, classifier, methods, seed: index },
+    });
   };
   const judged: JudgedFigures[] = [];
   const shown: ExplainedImage[] = [];

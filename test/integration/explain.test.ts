@@ -51,6 +51,12 @@ async function saveModel(compose: (graph: GraphBuilder) => void): Promise<string
   return path;
 }
 
+const usualImages = (count = 2) =>
+  saveNpy(
+    float32(count * 3 * 1024, (i) => Math.sin(i)),
+    [count, 3, 32, 32],
+  );
+
 describe('--raw writes what the golden cases hold', () => {
   const cases: [method: string, kernel: string, output: string, shape: number[], options?: object][] = [
     ['gradient', 'input-gradient', 'gradient', [1, 3, 32, 32]],
@@ -91,7 +97,11 @@ describe('without --raw', () => {
   const x = images('input-gradient', 'relu-gap');
 
   test.each(Object.keys(methods))('%s is shown at the size of the input, from 0 to 1', async (method) => {
-    const options = method === 'smoothgrad' ? ['--options', '{"samples":2}'] : [];
+    const usual = methods[method]!.needsBackground ? await usualImages() : undefined;
+    const options = [
+      ...(method === 'smoothgrad' ? ['--options', '{"samples":2}'] : []),
+      ...(usual === undefined ? [] : ['--background', usual]),
+    ];
     const { data, shape, report } = await explain(
       '--model',
       net('relu-gap'),
@@ -322,6 +332,24 @@ describe('--check', () => {
     },
   );
 
+  test('deep SHAP adds up, and noise is drawn after the background', async () => {
+    const given = ['--model', net('relu-gap'), '--input', images('input-gradient', 'relu-gap'), '--method'];
+    const { report } = await explain(...given, 'deep-shap', '--background', await usualImages(), '--check');
+    const { score, expectedValue, completenessGap } = report.explained[0];
+    expect(Math.abs(completenessGap)).toBeLessThan(1e-4);
+    expect(report.checks[0]).toMatchObject({ promise: expect.stringContaining('background'), expected: score });
+    expect(Math.abs(report.checks[0].received - score)).toBeLessThan(1e-4);
+    expect(Math.abs(expectedValue - score)).toBeGreaterThan(1e-3);
+    expect(report.faithfulness[0].noiseImages).toBe(2);
+    const alone = await explain(...given, 'deep-shap', '--background', await usualImages(1), '--check');
+    expect(alone.report.faithfulness[0].noiseImages).toBe(1);
+    const without = await explain(...given, 'saliency', '--check');
+    expect(without.report.faithfulness[0].noiseImages).toBe(1);
+    const withSet = await explain(...given, 'saliency', '--check', '--background', await usualImages());
+    expect(withSet.report.faithfulness[0].flipping).not.toBe(without.report.faithfulness[0].flipping);
+    expect(withSet.report.faithfulness[0].deletion).toBe(without.report.faithfulness[0].deletion);
+  });
+
   test('integrated gradients state what their steps have missed', async () => {
     const golden = goldenCase('integrated-gradients', 'residual-clip-gap');
     const args = ['--model', net('residual-clip-gap'), '--input', images('integrated-gradients', 'residual-clip-gap')];
@@ -348,7 +376,7 @@ describe('--check', () => {
     expect(code).toBe(0);
     const { faithfulness, files } = JSON.parse(stdout);
     expect(faithfulness.map(({ class: target }: { class: number }) => target)).toEqual([1, 4]);
-    const { sample, class: _, forwardPasses, road, ...areas } = faithfulness[0];
+    const { sample, class: _, forwardPasses, noiseImages: __, road, ...areas } = faithfulness[0];
     expect([sample, forwardPasses]).toEqual([0, 214]);
     expect(Object.keys(areas)).toEqual(['deletion', 'insertion', 'flipping', 'flippingAtRandom']);
     for (const area of Object.values<number>(areas)) expect(area > 0 && area < 1).toBe(true);
@@ -460,6 +488,34 @@ describe('what cannot be explained is said clearly', () => {
       exit: 1,
       code: 'VALUES_NOT_FINITE',
     });
+  });
+
+  test('deep SHAP without a background, and with one that is none', async () => {
+    const given = ['--model', net('relu-gap'), '--input', images('input-gradient', 'relu-gap'), '--out', place('.npy')];
+    const background = async (data: Float32Array, shape: number[]) => ['--background', await saveNpy(data, shape)];
+    const deep = ['--method', 'deep-shap'];
+    expect(await failure(...given, ...deep)).toMatchObject({
+      ...{
+        exit: 2,
+        code: 'ARGUMENT_INVALID',
+        message: expect.stringContaining('Expected --background beside deep-shap'),
+      },
+    });
+    const unused = await failure(
+      ...given,
+      '--method',
+      'saliency',
+      ...(await background(new Float32Array(3072), [1, 3, 32, 32])),
+    );
+    expect(unused).toMatchObject({ exit: 2, message: expect.stringContaining('only beside deep-shap or --check') });
+    const other = await failure(...given, ...deep, ...(await background(new Float32Array(48), [1, 3, 4, 4])));
+    expect(other).toMatchObject({ exit: 1, code: 'SHAPE_MISMATCH', message: expect.stringContaining('[1, 3, 4, 4]') });
+    const empty = await failure(...given, ...deep, ...(await background(new Float32Array(0), [0, 3, 32, 32])));
+    expect(empty).toMatchObject({ exit: 1, code: 'SHAPE_MISMATCH' });
+    const holed = new Float32Array(2 * 3072);
+    holed[3072 + 5] = Number.NaN;
+    const gone = await failure(...given, ...deep, ...(await background(holed, [2, 3, 32, 32])));
+    expect(gone).toMatchObject({ code: 'VALUES_NOT_FINITE', message: expect.stringContaining('input 1 holds NaN') });
   });
 
   test('an integer input', async () => {

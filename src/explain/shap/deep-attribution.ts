@@ -38,19 +38,30 @@ export async function prepareDeep(model: TabularModel, question: Question): Prom
       const wanted = outputsOf(question, K);
       const values = new Float64Array(n * D * wanted.length);
       const [samples, references] = [Float32Array.from(question.rows), Float32Array.from(background)];
+      const tell = rowCounter(question);
       for (const [place, k] of wanted.entries()) {
-        const ofOutput = await deepShap(paired, samples, references, new Array<number>(n).fill(k));
+        const report = (done: number, total: number) => tell(n * ((place + done / total) / wanted.length));
+        const ofOutput = await deepShap(paired, samples, references, new Array<number>(n).fill(k), report);
         for (let i = 0; i < ofOutput.length; i++) values[i * wanted.length + place] = ofOutput[i]!;
       }
       const predictions = pickOutputs(await predict(question.rows), K, wanted);
       const expected = pickOutputs(meanRow(await predict(background), K), K, wanted);
-      question.onRows?.(n);
       return { scale, K: wanted.length, values, expected, predictions };
     } finally {
       await runner.close();
     }
   }
   return { explain, isCovered: paired.outsideTheorem.length === 0, hint: inconsistencyHint(paired) };
+}
+
+/** Tells of whole rows, where pairs and outputs are done in parts of rows. */
+function rowCounter({ onRows }: Question): (rows: number) => void {
+  let told = 0;
+  return (rows) => {
+    const whole = Math.floor(rows + 1e-9);
+    if (whole > told) onRows?.(whole - told);
+    told = whole;
+  };
 }
 
 // Names that no model has for its own tensors.

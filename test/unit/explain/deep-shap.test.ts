@@ -66,9 +66,12 @@ describe.each(goldenCases('deep-shap'))('golden case deep-shap $name', (golden) 
   });
 });
 
-test('many pairs are explained in several runs as few are in one', async () => {
+test('many pairs are explained in several runs as few are in one, and told of as rows', async () => {
   const many = { rows: draw(30 * D), background: draw(80 * D) };
-  const all = await attribute(tanh, 'deep', many);
+  const told: number[] = [];
+  const all = await attribute(tanh, 'deep', { ...many, onRows: (count) => told.push(count) });
+  expect(told.length).toBeGreaterThan(2);
+  expect(told.reduce((sum, count) => sum + count, 0)).toBe(30);
   for (const row of [0, 13, 29]) {
     const { values } = await attribute(tanh, 'deep', { ...many, rows: many.rows.slice(row * D, (row + 1) * D) });
     expectClose(all.values.subarray(row * D * 2, (row + 1) * D * 2), values, { atol: 1e-6 });

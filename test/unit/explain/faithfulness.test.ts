@@ -201,6 +201,16 @@ describe('imputation', () => {
     expect(Math.abs(deviation - 0.5)).toBeLessThan(0.15);
   });
 
+  test('solves each channel by itself, also where channels are alike in part', () => {
+    const removed = Uint8Array.from({ length: 63 }, (_, p) => Number(p % 7 > 1 && p % 7 < 5 && p > 13 && p < 49));
+    const first = float32(63, (p) => Math.sin(p));
+    const other = first.map((value, p) => (p < 9 ? value : value + 1));
+    const joined = Float32Array.from([...first, ...first, ...other]);
+    const none = { deviation: 0, seed: 0 };
+    const alone = [first, first, other].flatMap((each) => [...imputeLinearly(each, plane, removed, none)]);
+    expectClose(imputeLinearly(joined, { ...plane, C: 3 }, removed, none), alone);
+  });
+
   test('needs a pixel that stays', () => {
     const all = new Uint8Array(63).fill(1);
     expect(() => imputeLinearly(new Float32Array(63), plane, all, { deviation: 0, seed: 0 })).toThrowError(
