@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { move, Piscina, transferableSymbol, valueSymbol } from 'piscina';
 import { type ErrorCode, type ErrorOptions, PatchlineError } from './errors.js';
+import { createThreadTurns } from './thread-turns.js';
 
 /** A task that runs in a thread: the file whose default export is `inThread(handler)`, with the types of its two ends. */
 export interface ThreadTask<Input, Output> {
@@ -19,6 +20,8 @@ export interface Compute {
   readonly threads: number;
   /** Runs a task in the next free thread. ArrayBuffers in `transfer` are moved, SharedArrayBuffers shared, the rest copied. */
   run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, transfer?: ArrayBuffer[]): Promise<Output>;
+  /** The same threads for what can wait, such as a backfill: its tasks keep no others waiting. */
+  readonly behind: Compute;
   /** Waits for all tasks and ends the threads. Must come before the process ends: native code aborts where it is cut off. */
   close(): Promise<void>;
 }
@@ -32,14 +35,25 @@ export interface ComputeOptions {
 const maxYoungGenerationSizeMb = 96;
 
 export function createCompute({ threads }: ComputeOptions): Compute {
-  const pool = new Piscina({ minThreads: threads, maxThreads: threads, resourceLimits: { maxYoungGenerationSizeMb } });
+  const pool = new Piscina({
+    ...{ minThreads: threads, maxThreads: threads, resourceLimits: { maxYoungGenerationSizeMb } },
+    stricterFIFO: true, // otherwise a task that no thread was free for goes to the end again and again
+  });
+  const turns = createThreadTurns(threads);
   const running = new Set<Promise<unknown>>();
 
-  async function run<Input, Output>(task: ThreadTask<Input, Output>, input: Input, transferList: ArrayBuffer[] = []) {
-    const answer: Promise<Answer<Output>> = pool.run(input, { filename: task.file, name: 'default', transferList });
+  async function submit<Input, Output>(
+    task: ThreadTask<Input, Output>,
+    input: Input,
+    transferList: ArrayBuffer[] = [],
+  ): Promise<Output> {
+    const answer: Answer<Output> = await pool.run(input, { filename: task.file, name: 'default', transferList });
+    return unwrap(answer);
+  }
+  async function track<T>(answer: Promise<T>): Promise<T> {
     running.add(answer);
     try {
-      return unwrap(await answer);
+      return await answer;
     } finally {
       running.delete(answer);
     }
@@ -49,7 +63,15 @@ export function createCompute({ threads }: ComputeOptions): Compute {
     while (running.size > 0) await Promise.allSettled(running);
     await pool.destroy();
   }
-  return { threads, run, close };
+  const run: Compute['run'] = (...args) => track(turns.urgent(() => submit(...args)));
+  const runBehind: Compute['run'] = (...args) => track(turns.behind(() => submit(...args)));
+  const behind: Compute = {
+    ...{ threads, run: runBehind, close },
+    get behind() {
+      return behind;
+    },
+  };
+  return { threads, run, behind, close };
 }
 
 /** PatchlineErrors lose their class and code between threads, so they travel as values. */

@@ -36,6 +36,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
   const { maxLoadedBundles } = config;
   const compute = createCompute({ threads: config.threads });
   const { get: loadBundle } = createBundleCache(store, maxLoadedBundles);
+  const computeFor = ({ priority }: { priority: number }) => (priority > 0 ? compute.behind : compute);
   const common = { store, queues, logger, concurrency: 2 * config.threads };
   const findSimilar = createSimilarLookup({ store, config, logger });
   const start: Record<Stage, () => RunningWorker> = {
@@ -45,14 +46,15 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
         ...common,
         stage: 'gradcam',
         contract: contracts.gradcam,
-        handle: (data) => gradcam(data, { store, compute, classifiers, maxLoadedBundles, loadBundle }),
+        handle: (data) =>
+          gradcam(data, { store, compute: computeFor(data), classifiers, maxLoadedBundles, loadBundle }),
       }),
     features: () =>
       runWorker({
         ...common,
         stage: 'features',
         contract: contracts.features,
-        handle: (data) => features(data, { store, compute }),
+        handle: (data) => features(data, { store, compute: computeFor(data) }),
       }),
     shap: () =>
       runWorker({
@@ -73,7 +75,7 @@ export function startPools(names: readonly Stage[], options: PoolOptions): Runni
             publishResult: (event) => publish(queues, 'results', event),
             findSimilar,
             ...(config.pictures === 'all' && {
-              storePictures: (result) => storePictures(result, { store, compute }),
+              storePictures: (result) => storePictures(result, { store, compute: computeFor(data) }),
             }),
           }),
       }),
@@ -95,6 +97,7 @@ interface ScoreWorkerOptions extends Omit<PoolOptions, 'classifiers' | 'tables'>
 
 function startScore({ store, queues, config, compute, loadBundle, ...common }: ScoreWorkerOptions): RunningWorker {
   const scorer = createScorer(compute, config);
+  const scorerBehind = createScorer(compute.behind, config);
   return runWorker({
     ...common,
     store,
@@ -104,7 +107,7 @@ function startScore({ store, queues, config, compute, loadBundle, ...common }: S
     handle: (data, { keepLock }) =>
       score(data, {
         store,
-        scorer,
+        scorer: data.priority > 0 ? scorerBehind : scorer,
         loadBundle,
         publishVerdict: (event) => publish(queues, 'verdicts', event),
         addFinalize: (scored) => addFinalize(queues, scored),

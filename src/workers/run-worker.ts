@@ -7,6 +7,7 @@ import type { Queues } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
 import { leaveFailed } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
+import { openLiveSlot } from './live-slot.js';
 
 /** What a handler may know of the job that carries its data. */
 export interface JobTools {
@@ -42,7 +43,14 @@ export function runWorker<Data, Result>(options: StageWorker<Data, Result>): Run
   const { stage, queues, concurrency, logger } = options;
   const { prefix, lockDurationMs, stalledIntervalMs } = queues.config;
   const connection = connectRedis(queues.url, { logger });
-  const worker = new Worker(stage, (job, token) => runJob(options, job, token!), {
+  const liveSlot = openLiveSlot(
+    () => worker,
+    concurrency,
+    () => queues.redis.llen(queues.queue[stage].toKey('wait')),
+  );
+  const process = (job: Job, token?: string) =>
+    liveSlot.running((job.opts.priority ?? 0) > 0, () => runJob(options, job, token!));
+  const worker: Worker = new Worker(stage, process, {
     prefix,
     connection,
     concurrency,
@@ -63,6 +71,7 @@ export function runWorker<Data, Result>(options: StageWorker<Data, Result>): Run
   });
   return {
     async close() {
+      liveSlot.stop();
       await worker.close();
       await Promise.all(writing);
       connection.disconnect();

@@ -93,3 +93,17 @@ test('closing waits for every task, be it running or still waiting', async () =>
   const results = await Promise.allSettled(tasks);
   expect(results.map(({ status }) => status)).toEqual(Array(6).fill('fulfilled'));
 });
+
+test('what can wait stands behind all other tasks', async () => {
+  const own = createCompute({ threads: 1 });
+  const task = await taskOf<{ name: string }, string>('named', 'async ({ name }) => name');
+  const order: string[] = [];
+  const run = (on: Compute, name: string) => on.run(task, { name }).then((answer) => order.push(answer));
+  const tasks = [
+    ...[run(own, 'under way'), run(own.behind, 'behind 1'), run(own.behind, 'behind 2')],
+    ...[run(own, 'first'), run(own, 'second')],
+  ];
+  await own.close();
+  await Promise.all(tasks);
+  expect(order).toEqual(['under way', 'first', 'second', 'behind 1', 'behind 2']);
+});
