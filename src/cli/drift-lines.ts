@@ -32,7 +32,7 @@ export function describeDrift(report: DriftReport, { camera, since }: DriftSearc
     `${product}: population stability index of each day against held-out good images of ${against}`,
     ...tableOf(days),
     ...remarksOn(days),
-    `${alarms} ${alarms === 1 ? 'alarm' : 'alarms'}: an index above ${indexLimits.alarm} that chance does not explain (moving: above ${indexLimits.moving})`,
+    `${alarms} ${alarms === 1 ? 'alarm' : 'alarms'}: an index above ${indexLimits.alarm}, beyond chance, and for severity and patch distances upward (moving: above ${indexLimits.moving})`,
   ];
 }
 
