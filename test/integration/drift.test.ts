@@ -233,7 +233,7 @@ describe('a camera that gets brighter', () => {
     const { code, stdout, stderr } = await run('--out', out);
     expect(code).toBe(0);
     expect(stdout).toMatch(/against held-out good images of v1 \(50\)/);
-    expect(stdout).toMatch(/\n2026-02-03 {2}line-2 {2}v1 .* \u2588{10} {2}ALARM: .*severity/);
+    expect(stdout).toMatch(/\n2026-02-03 {2}line-2 {2}v1 .* ALARM {2}\u2588{10} {2}.*severity/);
     expect(stdout).toMatch(/\n2026-02-03 {2}line-1 .* stable\n/);
     expect(stdout).toMatch(/\n1 alarm: /);
     expect(stderr).toContain(join(out, 'report.html'));
