@@ -1,5 +1,5 @@
 import * as Plot from '@observablehq/plot';
-import { type DriftDay, driftLevels, indexLimits, type MeasuredDrift } from '../history/drift.js';
+import { type DriftDay, type DriftLevel, driftLevels, indexLimits, type MeasuredDrift } from '../history/drift.js';
 import type { Chart } from '../shared/plots/chart.js';
 import { chartColours } from '../shared/plots/chart-colours.js';
 import { timeDomain } from './backfill-chart.js';
@@ -58,7 +58,7 @@ export function severityChart({ camera, product, days }: CameraDays): Chart {
     ],
     ...size,
     x: axisOf(days),
-    y: { label: 'severity' },
+    y: { label: 'severity', nice: true },
     marks: [
       Plot.rect(bands, { ...place, y1: 'low', y2: 'high', fill: chartColours.line }),
       Plot.rect(bands, { ...place, y1: 'lower', y2: 'upper', fill: chartColours.good, fillOpacity: 0.7 }),
@@ -86,6 +86,8 @@ function mostMovedFeature({ measures }: DriftDay): MeasuredDrift | undefined {
     .sort((a, b) => rank(b) - rank(a) || b.index - a.index)[0];
 }
 
+const radiusOf = ({ level }: { level: DriftLevel }): number => (level === 'alarm' ? 6 : 3);
+
 const indexTicks = [0, indexLimits.moving, indexLimits.alarm, 0.5, 1, 2, 4, 8];
 
 /** Population stability indices of each day, with what chance explains; undefined where every day has too few images. */
@@ -95,7 +97,7 @@ export function indexChart({ camera, product, days }: CameraDays): Chart | undef
     placed.flatMap(({ day, middle }) => {
       const drift = of(day);
       if (!drift || drift.level === 'too few') return [];
-      return [{ label, middle, index: drift.index, run: `${label} ${day.bundle}`, isAlarm: drift.level === 'alarm' }];
+      return [{ label, middle, index: drift.index, run: `${label} ${day.bundle}`, level: drift.level }];
     }),
   );
   if (points.length === 0) return undefined;
@@ -104,11 +106,12 @@ export function indexChart({ camera, product, days }: CameraDays): Chart | undef
     return drift && drift.level !== 'too few' ? [{ from, to, most: drift.byChance }] : [];
   });
   const shown = series.filter(({ label }) => points.some((point) => point.label === label));
+  const top = 1.1 * Math.max(2 * indexLimits.alarm, ...points.map(({ index }) => index));
   const limit = { strokeWidth: 1.5, strokeDasharray: '5 4' };
   const place = { x: 'middle', y: 'index' };
   return {
     title: `Population stability index, camera ${camera}`,
-    subtitle: `${product}, each day against held-out good images of the bundle; large dots are alarms`,
+    subtitle: `${product}, each day against held-out good images of the bundle; large dots are alarms, hollow ones stable`,
     legend: [
       ...shown.map(({ label, colour }) => ({ label, colour })),
       { label: 'moving from here', colour: chartColours.neutral },
@@ -118,7 +121,13 @@ export function indexChart({ camera, product, days }: CameraDays): Chart | undef
     ...size,
     x: axisOf(days),
     // Small indices matter most, and large ones should still fit.
-    y: { label: 'index', type: 'sqrt', ticks: indexTicks, tickFormat: String, domain: [0, topOf(points)] },
+    y: {
+      label: 'index',
+      type: 'sqrt',
+      ticks: indexTicks.filter((tick) => tick <= top),
+      tickFormat: String,
+      domain: [0, top],
+    },
     color: { domain: shown.map(({ label }) => label), range: shown.map(({ colour }) => colour) },
     marks: [
       Plot.rect(chance, { x1: 'from', x2: 'to', y1: 0, y2: 'most', fill: chartColours.line, clip: true }),
@@ -126,11 +135,18 @@ export function indexChart({ camera, product, days }: CameraDays): Chart | undef
       Plot.ruleY([indexLimits.moving], { ...limit, stroke: chartColours.neutral }),
       Plot.ruleY([indexLimits.alarm], { ...limit, stroke: chartColours.suspicious }),
       Plot.line(points, { ...place, z: 'run', stroke: 'label', strokeWidth: 2 }),
-      Plot.dot(points, { ...place, fill: 'label', r: ({ isAlarm }: { isAlarm: boolean }) => (isAlarm ? 6 : 3) }),
+      Plot.dot(points, {
+        ...place,
+        r: radiusOf,
+        stroke: 'label',
+        strokeWidth: 2,
+        fill: chartColours.paper,
+      }),
+      Plot.dot(
+        points.filter(({ level }) => level !== 'stable'),
+        { ...place, r: radiusOf, fill: 'label' },
+      ),
     ],
     r: { type: 'identity' },
   };
 }
-
-const topOf = (points: readonly { index: number }[]): number =>
-  1.1 * Math.max(2 * indexLimits.alarm, ...points.map(({ index }) => index));

@@ -32,7 +32,7 @@ export function describeDrift(report: DriftReport, { camera, since }: DriftSearc
     `${product}: population stability index of each day against held-out good images of ${against}`,
     ...tableOf(days),
     ...remarksOn(days),
-    `${alarms} ${alarms === 1 ? 'alarm' : 'alarms'}: an index above ${indexLimits.alarm} that chance does not explain (moving: above ${indexLimits.moving})`,
+    `${alarms} ${alarms === 1 ? 'alarm' : 'alarms'}: an index above ${indexLimits.alarm}, beyond chance, and for severity and patch distances upward (moving: above ${indexLimits.moving})`,
   ];
 }
 
@@ -42,7 +42,7 @@ const areNumbers = (column: number): boolean => column >= 3;
 function tableOf(days: readonly DriftDay[]): string[] {
   const rows = days.map((day) => {
     const severity = day.measures.find(({ measure }) => measure === 'severity')!;
-    const figures = [day.images, day.anomalous, severity.quantiles[2].toFixed(0), leading(day).index.toFixed(2)];
+    const figures = [day.images, day.anomalous, Math.round(severity.quantiles[2]), leading(day).index.toFixed(2)];
     return [day.date, day.camera ?? 'no camera', day.bundle, ...figures.map(String)];
   });
   const widths = columns.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
@@ -62,14 +62,13 @@ function leading({ measures, level }: DriftDay) {
 
 const barLength = 10;
 
-/** A bar in which 5 blocks are an alarm, and what has moved. */
+/** What has moved, after a bar in which 5 blocks are an alarm. */
 function judgementOf(day: DriftDay): string {
-  const blocks = Math.min(barLength, Math.round((5 * leading(day).index) / indexLimits.alarm));
-  const bar = '\u2588'.repeat(blocks).padEnd(barLength);
   const moved = day.measures.filter(({ level }) => level === 'alarm' || level === 'moving');
+  if (moved.length === 0) return day.level;
   const names = moved.sort((a, b) => b.index - a.index).map(({ measure }) => measureLabel(measure));
-  const level = day.level === 'alarm' ? 'ALARM' : day.level;
-  return `${bar}  ${level}${names.length > 0 ? `: ${names.join(', ')}` : ''}`;
+  const blocks = Math.min(barLength, Math.round((5 * leading(day).index) / indexLimits.alarm));
+  return `${day.level === 'alarm' ? 'ALARM' : day.level}  ${'\u2588'.repeat(blocks).padEnd(barLength)}  ${names.join(', ')}`;
 }
 
 /** What was not compared, and why. */

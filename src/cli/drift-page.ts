@@ -35,7 +35,7 @@ ${remarksOn(days).map((remark) => markup`<p class="remark">${remark}.</p>`)}
 </header>
 <main>
 ${sections.length > 0 ? sections.map(drawSection) : markup`<p class="sheet">There were no inspections.</p>`}
-<p class="faint"><a href="report.json">report.json</a> holds all figures. The population stability index is 0 where two distributions are alike; above ${indexLimits.moving} a day counts as moving, above ${indexLimits.alarm} as an alarm, where chance does not explain it and there are ${fewestImages} images or more.</p>
+<p class="faint"><a href="report.json">report.json</a> holds all figures. The population stability index is 0 where two distributions are alike; above ${indexLimits.moving} a day counts as moving, above ${indexLimits.alarm} as an alarm, where chance does not explain it and there are ${fewestImages} images or more; severity and patch distances only where they lie higher than those of held-out images.</p>
 </main>
 </body>
 </html>

@@ -1,8 +1,10 @@
 import { quantile } from '../shared/kernels/quantile.js';
 import { featureNames } from '../shared/kernels/readable-features.js';
 import {
+  aboveByChance,
   countInBins,
   indexByChance,
+  probabilityAbove,
   quantileBins,
   type ReferenceBins,
   stabilityIndex,
@@ -21,6 +23,15 @@ export type DriftMeasure = (typeof driftMeasures)[number];
 
 /** Values of some images. */
 export type DriftValues = Record<DriftMeasure | 'anomaly_score', number[]>;
+
+/**
+ * Of these only higher values count. Held-out images were judged by models that had learned from fewer images: they scatter more
+ * and lie higher than new good ones, which would look like drift. A camera that changes makes images less like those learned from.
+ */
+const oneSided: ReadonlySet<DriftMeasure> = new Set([
+  ...(['severity', 'severity_of_good'] as const),
+  ...(['mean_patch_distance', 'max_patch_distance'] as const),
+]);
 
 export const indexLimits = { moving: 0.1, alarm: 0.25 };
 /** With fewer images on either side nothing is said. */
@@ -43,6 +54,8 @@ export interface MeasuredDrift {
   index: number;
   /** What chance alone would exceed once in a hundred days. */
   byChance: number;
+  /** How likely an image lies above a held-out one. */
+  above: number;
   level: DriftLevel;
   quantiles: Quantiles;
   /** Of the images, in each bin of the reference. */
@@ -183,17 +196,20 @@ function measureDrift(
   const counts = countInBins(values, edges);
   const referenceImages = reference.reduce((sum, count) => sum + count);
   const index = stabilityIndex(counts, reference);
-  const byChance = indexByChance(reference.length, values.length, referenceImages, normalQuantile);
+  const [n, m] = [values.length, referenceImages];
+  const byChance = indexByChance(reference.length, n, m, normalQuantile);
+  const above = probabilityAbove(counts, reference);
+  const hasMoved = index > byChance && (!oneSided.has(measure) || above > aboveByChance(n, m, normalQuantile));
   return {
-    ...{ measure, images: values.length, index, byChance },
-    level: Math.min(values.length, referenceImages) < fewestImages ? 'too few' : levelOf(index, byChance),
+    ...{ measure, images: n, index, byChance, above },
+    level: Math.min(n, m) < fewestImages ? 'too few' : levelOf(hasMoved ? index : 0),
     quantiles: quantilesOf(values),
     shares: sharesOf(counts),
   };
 }
 
-function levelOf(index: number, byChance: number): DriftLevel {
-  if (index <= byChance || index < indexLimits.moving) return 'stable';
+function levelOf(index: number): DriftLevel {
+  if (index < indexLimits.moving) return 'stable';
   return index > indexLimits.alarm ? 'alarm' : 'moving';
 }
 

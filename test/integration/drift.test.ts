@@ -66,7 +66,7 @@ describe('made-up numbers', () => {
     product: string;
     anomalous?: number;
     changes?: Partial<ScoredResult>;
-    explained?: (verdict: 'good' | 'anomalous') => Pick<ScoredResult, 'risk'> | undefined;
+    explained?: (verdict: 'good' | 'anomalous') => Partial<ScoredResult> | undefined;
   }
   const record = async ({ day, images, product, anomalous = 0, changes = {}, explained }: Made) => {
     const results = Array.from({ length: images }, (_, image): Partial<ScoredResult> => {
@@ -126,7 +126,7 @@ describe('made-up numbers', () => {
   test('what chance explains is no alarm, above 0.25 either', async () => {
     await record({ product: 'chance', day: '2026-02-09', images: 50 });
     const against = async (images: number) => {
-      const fewer = { ...reference, severity: reference.severity.slice(0, images) };
+      const fewer = { ...reference, severity: reference.severity.slice(0, images).map((value) => value - 20) };
       const [day] = (await findDrift(history, { product: 'chance' }, async () => fewer)).days;
       return day!.measures.find(({ measure }) => measure === 'severity')!;
     };
@@ -135,6 +135,18 @@ describe('made-up numbers', () => {
     expect(severity.byChance).toBeGreaterThan(1);
     expect(severity.level).toBe('stable');
     expect((await against(49)).level).toBe('too few');
+  });
+
+  test('severities that lie lower than those of held-out images are no drift, lower features are', async () => {
+    const narrower = () => ({ severity: 6 * random.normal() - 10 });
+    const explained = () => ({ ...features(-0.8), ...narrower() });
+    await record({ product: 'lower', day: '2026-02-09', images: 200, explained });
+    const [day] = (await find('lower')).days;
+    const severity = day!.measures.find(({ measure }) => measure === 'severity')!;
+    expect(severity.index).toBeGreaterThan(1);
+    expect(severity.above).toBeLessThan(0.5);
+    expect(severity.level).toBe('stable');
+    expect(moved(day!)).toEqual(['edge_density']);
   });
 
   test('features of good images are compared, those of flagged ones alone are not', async () => {
@@ -159,7 +171,7 @@ describe('made-up numbers', () => {
 });
 
 describe('a camera that gets brighter', () => {
-  const imagesOfADay = 60;
+  const imagesOfADay = 50;
   let fitted: FittedStore;
   beforeAll(async () => {
     fitted = await createFittedStore(3 * imagesOfADay, 0);
@@ -177,7 +189,7 @@ describe('a camera that gets brighter', () => {
         }),
       );
     const [usual, alsoUsual, others] = await Promise.all([scoresAt(1, 0), scoresAt(1, 1), scoresAt(1, 2)]);
-    const bright = await scoresAt(1.5, 0);
+    const bright = await scoresAt(1.8, 0);
     await compute.close();
     // The bundle learned from too few images to compare with: it is given as many more.
     const good = others!.map(({ anomalyScore }) => anomalyScore);
@@ -207,12 +219,12 @@ describe('a camera that gets brighter', () => {
     const { product, alarms, days } = JSON.parse(stdout) as DriftReport;
     expect([product, alarms]).toEqual(['plate', 1]);
     expect(days.map(({ date, camera, images, level }) => [date, camera, images, level])).toEqual([
-      ['2026-02-01', 'line-1', 60, 'stable'],
-      ['2026-02-01', 'line-2', 60, 'stable'],
-      ['2026-02-02', 'line-1', 60, 'stable'],
-      ['2026-02-02', 'line-2', 60, 'stable'],
-      ['2026-02-03', 'line-1', 60, 'stable'],
-      ['2026-02-03', 'line-2', 60, 'alarm'],
+      ['2026-02-01', 'line-1', 50, 'stable'],
+      ['2026-02-01', 'line-2', 50, 'stable'],
+      ['2026-02-02', 'line-1', 50, 'stable'],
+      ['2026-02-02', 'line-2', 50, 'stable'],
+      ['2026-02-03', 'line-1', 50, 'stable'],
+      ['2026-02-03', 'line-2', 50, 'alarm'],
     ]);
   });
 
@@ -220,8 +232,8 @@ describe('a camera that gets brighter', () => {
     const out = join(fitted.images, 'drift');
     const { code, stdout, stderr } = await run('--out', out);
     expect(code).toBe(0);
-    expect(stdout).toMatch(/against held-out good images of v1 \(60\)/);
-    expect(stdout).toMatch(/\n2026-02-03 {2}line-2 {2}v1 .* \u2588{10} {2}ALARM: .*severity/);
+    expect(stdout).toMatch(/against held-out good images of v1 \(50\)/);
+    expect(stdout).toMatch(/\n2026-02-03 {2}line-2 {2}v1 .* ALARM {2}\u2588{10} {2}.*severity/);
     expect(stdout).toMatch(/\n2026-02-03 {2}line-1 .* stable\n/);
     expect(stdout).toMatch(/\n1 alarm: /);
     expect(stderr).toContain(join(out, 'report.html'));

@@ -67,4 +67,23 @@ export function indexByChance(bins: number, n: number, m: number, z: number): nu
   return freedom * (1 - spread + z * Math.sqrt(spread)) ** 3 * (1 / n + 1 / m);
 }
 
+/**
+ * How likely one of the values lies above one of the reference, by their bins (B), half of the same bin: 0.5 where neither lies
+ * higher (Mann and Whitney, Annals of Mathematical Statistics 18 (1947) 50).
+ *
+ * @throws SHAPE_MISMATCH
+ */
+export function probabilityAbove(counts: Float64Array, reference: Float64Array): number {
+  expectShape('counts', counts, { B: reference.length });
+  let [pairs, below] = [0, 0];
+  for (let b = 0; b < counts.length; b++) {
+    pairs += counts[b]! * (below + reference[b]! / 2);
+    below += reference[b]!;
+  }
+  return pairs / (sum(counts) * below);
+}
+
+/** What `probabilityAbove` of n values and m others stays below where both come from one distribution, z as above. */
+export const aboveByChance = (n: number, m: number, z: number): number => 0.5 + z * Math.sqrt((1 / n + 1 / m) / 12);
+
 const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { createRandom } from '../../../src/shared/kernels/random.js';
 import {
+  aboveByChance,
   countInBins,
   indexByChance,
+  probabilityAbove,
   quantileBins,
   stabilityIndex,
 } from '../../../src/shared/kernels/stability-index.js';
@@ -61,4 +63,14 @@ test.each([
   }
   expect(exceeded).toBeLessThanOrEqual(22);
   expect(exceeded).toBeGreaterThanOrEqual(least);
+});
+
+test('how likely values lie above the reference', () => {
+  const counts = (...values: number[]) => Float64Array.from(values);
+  expect(probabilityAbove(counts(3, 3), counts(50, 50))).toBe(0.5);
+  expect(probabilityAbove(counts(0, 5), counts(7, 0))).toBe(1);
+  expect(probabilityAbove(counts(5, 0), counts(0, 7))).toBe(0);
+  expect(probabilityAbove(counts(1, 3), counts(1, 1))).toBe((1 * 0.5 + 3 * 1.5) / (4 * 2));
+  // The variance of the Mann-Whitney statistic: (n + m + 1) / (12 n m), next to (n + m) / (12 n m).
+  expectClose([aboveByChance(100, 300, 2)], [0.5 + 2 * Math.sqrt(401 / (12 * 100 * 300))], { atol: 1e-3 });
 });
