@@ -5,6 +5,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DriftReport } from '../../src/cli/drift-lines.js';
 import { type DriftMeasure, type DriftValues, driftMeasures, findDrift } from '../../src/history/drift.js';
+import { driftReference } from '../../src/history/drift-reference.js';
 import { writeRows } from '../../src/history/rows.js';
 import { rowOf } from '../../src/history/schema.js';
 import { type History, openOrCreateHistory } from '../../src/history/table.js';
@@ -18,6 +19,7 @@ import { loadBundle } from '../../src/shared/loaded-bundle.js';
 import { createScorer } from '../../src/shared/patchcore/scorer.js';
 import { putJson } from '../../src/shared/store/object-store.js';
 import { openStore } from '../../src/shared/store/open-store.js';
+import { madeUpSampleArrays, writeMadeUpBundle } from '../helpers/bundle.js';
 import { runHere } from '../helpers/command-line.js';
 import { createFittedStore, type FittedStore } from '../helpers/fitted-store.js';
 import { pastResult, vectorsOf } from '../helpers/past-inspections.js';
@@ -83,7 +85,7 @@ describe('made-up numbers', () => {
 
   test('each day, camera and bundle version stands for itself, in order', async () => {
     await record({ product: 'order', day: '2026-02-10', images: 60 });
-    await record({ product: 'order', day: '2026-02-09', images: 70, changes: { camera: 'line-2' } });
+    await record({ product: 'order', day: '2026-02-09', images: 70, changes: { camera: 'line-2', bundle: 'v2' } });
     await record({ product: 'order', day: '2026-02-09', images: 80, changes: { bundle: 'v10' } });
     await record({ product: 'order', day: '2026-02-09', images: 90, changes: { bundle: 'v2' } });
     await record({ product: 'other', day: '2026-02-09', images: 50 });
@@ -96,7 +98,7 @@ describe('made-up numbers', () => {
     expect(days.map(({ date, camera, bundle, images }) => [date, camera, bundle, images])).toEqual([
       ['2026-02-09', 'line-1', 'v2', 90],
       ['2026-02-09', 'line-1', 'v10', 80],
-      ['2026-02-09', 'line-2', 'v1', 70],
+      ['2026-02-09', 'line-2', 'v2', 70],
       ['2026-02-10', 'line-1', 'v1', 60],
     ]);
     expect(days.map(({ level }) => level)).toEqual(Array(4).fill('stable'));
@@ -252,6 +254,23 @@ describe('a camera that gets brighter', () => {
     const { stdout } = await run('--camera', 'line-9', '--since', '2026-02-01');
     expect(stdout).toBe('no inspections of plate by line-9 since 2026-02-01 in the history\n');
   });
+});
+
+test('the reference is what a bundle keeps of its good images, those passed by the threshold for what only good ones have', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'patchline-drift-'));
+  const store = await openStore(directory);
+  const sampleArrays = madeUpSampleArrays();
+  const bundle = await writeMadeUpBundle(store, { sampleArrays }); // median 1, threshold 2
+  const heldOut = [1, 2, 1.5, 3, 0];
+  const reference = await driftReference(store, bundle, heldOut);
+  expect(reference.anomaly_score).toEqual(heldOut);
+  expect(reference.severity).toEqual([0, 100, 50, 200, -100]);
+  expect(reference.severity_of_good).toEqual([0, 50, -100]);
+  const { data } = sampleArrays['sample-features'];
+  expect(reference.edge_density).toEqual([data[3], data[13], data[23]]);
+  const { sampleParts: _, ...older } = bundle;
+  expect(await driftReference(store, older, heldOut)).toMatchObject({ edge_density: [], severity: reference.severity });
+  await rm(directory, { recursive: true });
 });
 
 test('without a history it says what makes one', async () => {
