@@ -1,5 +1,5 @@
 import { processPictureName } from '../explain/pictures.js';
-import type { ExplanationName, FailedResult, InspectionResult, ScoredResult } from '../shared/contracts.js';
+import type { ExplanationName, FailedResult, InspectionResult, ScoredResult, Similar } from '../shared/contracts.js';
 import { errorCodes } from '../shared/errors.js';
 import type { ImageSize } from '../shared/image.js';
 import { type Markup, markup } from '../shared/markup.js';
@@ -53,6 +53,7 @@ export function contactSheet(cards: readonly Card[]): string {
     ['all', 'All', cards.length],
     ...groupNames.map((group): [string, string, number] => [group, groups[group], count(group)]),
   ];
+  const names = new Map(cards.map(({ result }) => [result.inspectionId, fileNameOf(result.imageKey)]));
   return markup`${pageHead(title)}
 <body>
 ${choices.map(([name, text], i) => markup`<input type="radio" name="show" id="show-${name}" aria-label="Show: ${text}" ${i === 0 ? 'checked' : ''}>`)}
@@ -62,24 +63,26 @@ ${choices.map(([name, text], i) => markup`<input type="radio" name="show" id="sh
 <div class="filter">${choices.map(([name, text, number]) => markup`<label for="show-${name}">${text} <b>${number}</b></label>`)}</div>
 </header>
 <main>
-${worstFirst(cards).map(drawCard)}
+${worstFirst(cards).map((card) => drawCard(card, names))}
 </main>
 </body>
 </html>
 `.markup;
 }
 
-function drawCard({ result, review, folder, files, aspect }: Card): Markup {
+/** @param names of the parts on the page, by inspection */
+function drawCard({ result, review, folder, files, aspect }: Card, names: ReadonlyMap<string, string>): Markup {
   const group = groupOf(result);
-  const { imageKey, capturedAt, camera, bundle } = result;
+  const { inspectionId, imageKey, capturedAt, camera, bundle } = result;
+  const similar = result.status === 'failed' ? [] : (result.similar ?? []);
   const taken = `${capturedAt.slice(0, 19).replace('T', ' ')} UTC`;
-  return markup`<article class="${group}">
+  return markup`<article class="${group}" id="${inspectionId}">
 <div class="facts">
 <p class="verdict">${groups[group]}</p>
 <h2>${fileNameOf(imageKey)}</h2>
 <p class="faint">${taken}${camera === null ? '' : `, camera ${camera}`}, bundle ${bundle}</p>
 ${result.status === 'failed' ? drawFailure(result) : drawFindings(result, files)}
-${review && drawReview(review)}<p class="faint"><a href="${folder}/result.json">result.json</a></p>
+${review && drawReview(review)}${similar.length > 0 && drawSimilar(similar.slice(0, shownSimilar), names)}<p class="faint"><a href="${folder}/result.json">result.json</a></p>
 </div>
 <div class="pictures">${captionsOf(result).map((caption) => files.includes(caption.name) && drawFigure(folder, caption, aspect))}</div>
 </article>
@@ -102,6 +105,17 @@ function drawReview({ verdict, defectType, by, at, note = '' }: Review): Markup 
   const found = defectType === undefined ? verdict : `${verdict} (${defectType})`;
   return drawRemark(`Reviewed ${found} by ${by}, ${at.slice(0, 10)}.`, note);
 }
+
+const shownSimilar = 3;
+
+/** Parts on the same page are linked by their name. */
+const drawSimilar = (similar: readonly Similar[], names: ReadonlyMap<string, string>): Markup =>
+  markup`<p class="remark"><b>Most like</b> ${similar.map(({ inspectionId, verdict, review }, i) => {
+    const name = names.get(inspectionId);
+    const shown = name === undefined ? markup`${inspectionId}` : markup`<a href="#${inspectionId}">${name}</a>`;
+    return markup`${i > 0 && ', '}${shown} (${review === null ? verdict : `reviewed ${review}`})`;
+  })}</p>
+`;
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 

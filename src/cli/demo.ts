@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { startHistoryWriter } from '../history/writer.js';
 import { createProducer, enqueue, planInspection } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { storeOriginal } from '../producer/originals.js';
@@ -67,6 +68,7 @@ export const demo = defineCommand(
       onRestart: () => remark('the embedded Redis was started again'),
     });
     const queues = openQueues(redis.url, session.config.queue, session.logger);
+    const history = startHistoryWriter({ ...session, queues });
     try {
       await learn(session);
       const pools = startPools(stageNames, { ...session, queues, classifiers: new Map() });
@@ -79,6 +81,7 @@ export const demo = defineCommand(
       }
       await pools.close();
     } finally {
+      await history.close();
       await queues.close();
       await redis.stop();
     }

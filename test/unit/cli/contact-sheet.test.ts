@@ -143,3 +143,18 @@ test('what results hold never becomes markup, and nothing is loaded from elsewhe
 test('a page without inspections says so', () => {
   expect(contactSheet([])).toContain('<h1>Inspections of no parts</h1>');
 });
+
+test('the three most similar inspections are named, and linked where they stand on the page', () => {
+  const [here, ...elsewhere] = [1, 2, 3, 4].map(idOf);
+  const similar = [here!, ...elsewhere].map((inspectionId, i) => ({
+    ...{ inspectionId, distance: i, verdict: 'anomalous' as const },
+    review: i === 1 ? ('good' as const) : null,
+  }));
+  const other = cardOf({ inspectionId: here, imageKey: 'images/line-1/2026-01-31/0123456789abcdef-other.jpg' });
+  const page = contactSheet([cardOf({ similar }), other]);
+  expect(page).toContain(
+    `<b>Most like</b> <a href="#${here}">other.jpg</a> (anomalous), ${elsewhere[0]} (reviewed good), ${elsewhere[1]} (anomalous)</p>`,
+  );
+  expect(page).toContain(`id="${here}"`);
+  expect(page).not.toContain(elsewhere[2]);
+});
