@@ -462,6 +462,7 @@ describe('as a process', () => {
       queues: redis.url,
       stages: stageNames.map((stage) => ({ stage, workers: 0, ...counts })),
       products: [{ product: 'plate', bundle: 'v1' }],
+      ingests: [],
     });
     const { stdout } = await runCommand(['status'], env);
     expect(stdout).toMatch(

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadConfig } from '../../src/shared/config.js';
 
@@ -32,14 +32,14 @@ test('without a file and variables everything has its default', async () => {
   expect(await loadConfig(undefined, {})).toEqual({
     cameras: {},
     products: {},
+    watch: [],
+    poll: [],
     explain: 'flagged',
     pictures: 'overlay',
     threads: availableParallelism(),
     maxLoadedBundles: 4,
     logLevel: 'warn',
     limits: { maxBacklog: 10_000, backfillWindow: 2_000, maxImageBytes: 50_000_000 },
-    watch: [],
-    poll: [],
     retention: { work: 7, results: null, images: null },
     serve: { port: null, host: '127.0.0.1', token: null },
     history: { enabled: true, similar: 5, catchUpDays: 3 },
@@ -76,7 +76,7 @@ describe('where it comes from', () => {
       PATCHLINE_MAX_LOADED_BUNDLES: '2',
       PATCHLINE_LOG_LEVEL: 'debug',
       PATCHLINE_LIMITS_MAX_BACKLOG: '9',
-      PATCHLINE_LIMITS_BACKFILL_WINDOW: '50',
+      PATCHLINE_LIMITS_BACKFILL_WINDOW: '8',
       PATCHLINE_RETENTION_WORK: '2d',
       PATCHLINE_RETENTION_RESULTS: '2y',
       PATCHLINE_RETENTION_IMAGES: '8w',
@@ -98,14 +98,14 @@ describe('where it comes from', () => {
       cameras: { 'line-1': { product: 'kol' } },
       products: {},
       sinks: [],
+      watch: [],
+      poll: [],
       explain: 'all',
       pictures: 'all',
       threads: 7,
       maxLoadedBundles: 2,
       logLevel: 'debug',
-      limits: { maxBacklog: 9, backfillWindow: 50, maxImageBytes: 1_000_000 },
-      watch: [],
-      poll: [],
+      limits: { maxBacklog: 9, backfillWindow: 8, maxImageBytes: 1_000_000 },
       retention: { work: 2, results: 730, images: 56 },
       serve: { port: 8_081, host: '0.0.0.0', token: 'a-secret' },
       history: { enabled: false, similar: 9, catchUpDays: 30 },
@@ -207,4 +207,27 @@ test('what is returned cannot be changed', async () => {
     () => Object.assign(config.cameras['line-1']!, { product: 'other' }),
   ];
   for (const change of changes) expect(change).toThrow(TypeError);
+});
+
+test('folders and prefixes that are looked after while up runs', async () => {
+  const path = await file(
+    'watch: [{dir: incoming, camera: line-1, after: leave}]\npoll: [{source: s3://parts/in/, camera: line-2, everySeconds: 5}]',
+  );
+  expect(await loadConfig(path, {})).toMatchObject({
+    watch: [
+      {
+        ...{ dir: join(dirname(path), 'incoming'), camera: 'line-1', after: 'leave' },
+        ...{ stableMs: 2_000, polling: false, sidecar: false },
+      },
+    ],
+    poll: [{ source: 's3://parts/in/', camera: 'line-2', everySeconds: 5, sweepMinutes: 60 }],
+  });
+  const wrong =
+    'watch: [{dir: in, camera: Line, after: delete}]\npoll: [{source: ./in, camera: line-1, everySeconds: 0}]';
+  expect(await faults(wrong)).toEqual([
+    expect.stringMatching(/^watch\.0\.camera: Expected a name/),
+    expect.stringMatching(/^watch\.0\.after: /),
+    expect.stringMatching(/^poll\.0\.source: Expected an address of the form s3:/),
+    expect.stringMatching(/^poll\.0\.everySeconds: /),
+  ]);
 });

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { assertCaptureTime } from '../../src/producer/capture-time.js';
 import { readOriginal, storeOriginal } from '../../src/producer/originals.js';
 import { parseProcessData } from '../../src/shared/process-data.js';
 import type { ObjectStore } from '../../src/shared/store/object-store.js';
@@ -40,4 +41,16 @@ test.each([
   [Object.fromEntries(Array.from({ length: 99 }, (_, index) => [`reading ${index}`, index])), /1800 bytes/],
 ])('%j is no process data', (value, says) => {
   expect(() => parseProcessData(value, 'line.json')).toThrow(says);
+});
+
+test('a time of capture may be a day ahead, and no more', () => {
+  const ahead = (ms: number) => new Date(Date.now() + ms).toISOString();
+  assertCaptureTime(ahead(86_000_000), 'a.png');
+  assertCaptureTime(ahead(50_000), 'a.png', 60_000);
+  expect(() => assertCaptureTime(ahead(90_000_000), 'a.png')).toThrow(
+    /^Expected a time of capture that is past for a\.png/,
+  );
+  expect(() => assertCaptureTime(ahead(70_000), 'a.png', 60_000)).toThrow(
+    expect.objectContaining({ code: 'CAPTURE_TIME_INVALID' }),
+  );
 });

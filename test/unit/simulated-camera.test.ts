@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
 import {
+  atPace,
   defectTypes,
   type SimulatedImage,
   simulatedImage,
@@ -130,4 +131,18 @@ test('a data set has the MVTec layout, a mask for each damaged image and no imag
   } finally {
     await rm(directory, { recursive: true });
   }
+});
+
+test('a camera sends bursts at their times, in order, and what is left at the end', async () => {
+  async function* numbers(count: number) {
+    for (let i = 0; i < count; i++) yield i;
+  }
+  const startedAt = performance.now();
+  const sent: number[] = [];
+  for await (const number of atPace(numbers(11), { rate: 200, burst: 4 })) {
+    sent.push(number);
+    const dueMs = (1_000 * 4 * Math.floor(number / 4)) / 200;
+    expect(performance.now() - startedAt).toBeGreaterThanOrEqual(dueMs - 2); // a timer may be a millisecond early
+  }
+  expect(sent).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
