@@ -51,7 +51,7 @@ const byFile = (results: ScoredResult[]) => new Map(results.map((result) => [fil
 
 /** What must be the same however an image was inspected. */
 function findings({ inspectionId: _, imageKey, camera, finishedAt, timings, artefacts, ...found }: ScoredResult) {
-  const { explanations, ...rest } = found;
+  const { explanations, similar, ...rest } = found;
   const statuses = Object.values(explanations ?? {}).map(({ key, ...explanation }) => explanation);
   return { ...rest, statuses, artefacts: artefacts && Object.keys(artefacts).sort() };
 }
