@@ -202,7 +202,7 @@ const usage: [args: string, says: string | RegExp][] = [
   ['attribute --model m.onnx --data x.npy', "required option '--out <dir>' not specified"],
   [
     'attribute --model m.onnx --data x.npy --out d --method lime',
-    /Allowed choices are auto, exact, tree, kernel, linear/,
+    /Allowed choices are auto, exact, tree, deep, kernel, linear/,
   ],
   ['attribute --model m.onnx --data x.npy --out d --target -1', /Expected a whole number of at least 0/],
   ['attribute --model m.onnx --data x.npy --out d --explain-output logit', /Allowed choices are margin, probability/],
