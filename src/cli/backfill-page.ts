@@ -37,7 +37,7 @@ export function backfillPage(
 <body>
 <header>
 <h1>${title}</h1>
-<p class="faint">${source}, product ${product}. ${images} images from ${shortTime(startedAt)} to ${shortTime(finishedAt)} UTC: ${durationText(seconds)} at work, ${imagesPerSecond.toFixed(1)} images/s${resumed > 0 && `, resumed ${resumed} times`}.</p>
+<p class="faint">${source}, product ${product}. ${images} images from ${shortTime(startedAt)} to ${shortTime(finishedAt)} UTC: ${durationText(seconds)} at work, ${imagesPerSecond.toFixed(1)} images/s${resumedText(resumed)}.</p>
 </header>
 <main>
 <div class="sheet scroll">${drawCounts(report)}</div>
@@ -52,6 +52,10 @@ ${drawFaults(report)}
 </html>
 `.markup;
 }
+
+/** Appended to how long it took. */
+export const resumedText = (times: number): string =>
+  times === 0 ? '' : `, resumed ${times === 1 ? 'once' : `${times} times`}`;
 
 const shortTime = (instant: string): string => instant.slice(0, 16).replace('T', ' ');
 const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;

@@ -9,7 +9,7 @@ import { thumbnailJpeg } from '../shared/plots/thumbnail.js';
 import { readImage } from '../shared/read-image.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { daysChart } from './backfill-chart.js';
-import { backfillPage, type Exhibit } from './backfill-page.js';
+import { backfillPage, type Exhibit, resumedText } from './backfill-page.js';
 import { durationText } from './rate-progress.js';
 
 /** What a backfill found, as report.json has it. */
@@ -47,13 +47,14 @@ export function backfillReport(cursor: Cursor, product: string): BackfillReport 
 export function describeBackfill(report: BackfillReport): string[] {
   const { images, good, anomalous, failed, incomplete, finished, refused, imagesPerSecond, seconds, resumed } = report;
   return [
-    `${images} images in ${durationText(seconds)}, ${imagesPerSecond.toFixed(1)} images/s${resumed > 0 ? `, resumed ${resumed} times` : ''}`,
+    `${images} images in ${durationText(seconds)}, ${imagesPerSecond.toFixed(1)} images/s${resumedText(resumed)}`,
     `${good} good, ${anomalous} anomalous, ${failed} failed`,
     ...(incomplete > 0 ? [`an explanation is missing in ${incomplete} results`] : []),
     ...(finished > 0 ? [`${finished} had a result already`] : []),
     ...(refused > 0 ? [`${refused} refused`] : []),
     ...Object.entries(report.faults).map(
-      ([code, fault]) => `${code}: ${fault.images} images, such as ${fault.example.image}: ${fault.example.message}`,
+      ([code, fault]) =>
+        `${code}: ${fault.images} image${fault.images === 1 ? '' : 's'}, such as ${fault.example.image}: ${fault.example.message}`,
     ),
   ];
 }

@@ -89,7 +89,7 @@ describe('patchline ingest --backfill', () => {
       page: undefined,
     });
     const page = await readFile(report.page, 'utf8');
-    expect(page).toContain('resumed 1 time');
+    expect(page).toContain('resumed once');
     expect(page).toContain('<th>60</th>');
     expect(await cursor()).toBeUndefined();
   });

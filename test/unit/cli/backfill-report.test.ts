@@ -42,7 +42,7 @@ test('the report of a backfill opens from disk: counts, a chart, the worst image
     '41 images in 8 s, 5.1 images/s, resumed 2 times',
     '36 good, 4 anomalous, 0 failed',
     '1 refused',
-    'IMAGE_TOO_LARGE: 1 images, such as a<b.jpg: Expected less',
+    'IMAGE_TOO_LARGE: 1 image, such as a<b.jpg: Expected less',
   ]);
 
   const page = await readFile(await writeBackfillReport(store, report, join(directory, 'out')), 'utf8');
