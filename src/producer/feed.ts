@@ -28,7 +28,7 @@ export interface Feed {
 /** Headers and sidecars read at once; files too, of which each is held in memory. */
 const readsAtOnce = { byReference: 32, copied: 8 };
 
-/** An image behind which nothing is known yet, or one that may have been enqueued before. */
+/** What an image turned out to be before it is enqueued. */
 interface Read {
   image: SourceImage;
   inspection?: Inspection;

@@ -7,7 +7,7 @@ import { streamKey } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
 import { hasResult, readResult } from '../shared/results.js';
 import type { Producer } from './enqueue.js';
-import type { Outcome } from './ingest-tally.js';
+import type { Finding, Outcome } from './ingest-tally.js';
 import { createOrderedPlaces, type OrderedPlaces, type Place } from './ordered-places.js';
 import { createResultLookup } from './result-lookup.js';
 import { settleImage, type Versions, versionsOf } from './settle.js';
@@ -30,8 +30,12 @@ export interface ResultWindow {
   add(places: readonly Place[]): void;
   /** Gives an awaited inspection an outcome that no event tells. */
   settle(inspectionId: string, outcome: Outcome): void;
-  /** Finds the results of what may have been enqueued before, and enqueues what has neither result nor job. */
-  lookFor(inspectionIds: readonly string[]): Promise<void>;
+  /**
+   * Finds the results of what may have been enqueued before, and enqueues what has neither result nor job.
+   *
+   * @returns how many results it found
+   */
+  lookFor(inspectionIds: readonly string[]): Promise<number>;
   /** Places that have not passed. */
   count(): number;
   /** Waits until no more than `count` places are left. Errors: what keeps results from being followed; AbortError. */
@@ -54,8 +58,9 @@ export function openResultWindow(options: WindowOptions): ResultWindow {
     wake();
   };
   const lookFor = async (ids: readonly string[]) => {
-    await lookForResults(options, places, ids, closing.signal);
+    const found = await lookForResults(options, places, ids, closing.signal);
     changed();
+    return found;
   };
   const following = follow(options, places, { changed, lookFor, signal: closing.signal }).catch((error: unknown) => {
     if (closing.signal.aborted) return;
@@ -102,7 +107,7 @@ const stallMs = 30_000;
 
 interface Following {
   changed(): void;
-  lookFor(inspectionIds: readonly string[]): Promise<void>;
+  lookFor: ResultWindow['lookFor'];
   signal: AbortSignal;
 }
 
@@ -119,15 +124,15 @@ async function follow(options: WindowOptions, places: OrderedPlaces, following: 
     const news = await readEvents(reader, streamKey(queues.config, 'results'), from);
     from = news.from;
     try {
-      const before = places.awaited.size;
-      for (const event of news.events) await take(options, places, event);
-      if (places.awaited.size < before) following.changed();
-      else if (before > 0 && Date.now() - Math.max(newsAt, lookedAt) > lookMs) {
-        await following.lookFor([...places.awaited.keys()]);
+      let taken = 0;
+      for (const event of news.events) if (await take(options, places, event)) taken++;
+      if (taken > 0) following.changed();
+      else if (places.awaited.size > 0 && Date.now() - Math.max(newsAt, lookedAt) > lookMs) {
+        taken = await following.lookFor([...places.awaited.keys()]);
         lookedAt = Date.now();
         lookMs = Math.min(2 * lookMs, longestLookMs);
       }
-      if (places.awaited.size < before || before === 0) {
+      if (taken > 0 || places.awaited.size === 0) {
         newsAt = Date.now();
         lookMs = firstLookMs;
       }
@@ -143,35 +148,47 @@ async function follow(options: WindowOptions, places: OrderedPlaces, following: 
   }
 }
 
-async function take({ producer, onOutcome }: WindowOptions, places: OrderedPlaces, event: InspectionEvent) {
+/** Whether the event brought the result of an awaited image. */
+async function take(options: WindowOptions, places: OrderedPlaces, event: InspectionEvent): Promise<boolean> {
   const { status, inspectionId } = event;
-  if (status === null || !places.awaited.has(inspectionId)) return;
+  if (status === null || !places.awaited.has(inspectionId)) return false;
   // A failure is told before its result is written; if that is still to come, a later look finds it.
-  if (status === 'failed' && !(await hasResult(producer.store, inspectionId))) return;
-  const outcome: Outcome = { kind: 'result', finding: { ...event, status } };
-  if (places.settle(inspectionId, outcome)) onOutcome(outcome);
+  if (status === 'failed' && !(await hasResult(options.producer.store, inspectionId))) return false;
+  return settle(options, places, inspectionId, { ...event, status });
 }
 
+function settle({ onOutcome }: WindowOptions, places: OrderedPlaces, inspectionId: string, finding: Finding): boolean {
+  const outcome: Outcome = { kind: 'result', finding };
+  if (!places.settle(inspectionId, outcome)) return false;
+  onOutcome(outcome);
+  return true;
+}
+
+/** @returns how many results were found */
+
 async function lookForResults(
-  { producer, onOutcome }: WindowOptions,
+  options: WindowOptions,
   places: OrderedPlaces,
   ids: readonly string[],
   signal: AbortSignal,
-): Promise<void> {
-  const { store } = producer;
-  const finished = await createResultLookup(store).among(ids);
+): Promise<number> {
+  const { producer } = options;
+  const finished = await createResultLookup(producer.store).among(ids);
   let versions: Promise<Versions> | undefined;
-  const lookFor = async (id: string) => {
+  const lookFor = async (id: string): Promise<boolean> => {
     const inspection = places.awaited.get(id)?.inspection;
-    if (!inspection || signal.aborted) return;
-    versions ??= versionsOf(producer, inspection.camera!);
-    const found = finished.has(id) ? inspection : await bringOnItsWay(producer, inspection, await versions);
+    if (!inspection || signal.aborted) return false;
+    let found = inspection;
+    if (!finished.has(id)) {
+      versions ??= versionsOf(producer, inspection.camera!);
+      found = await bringOnItsWay(producer, inspection, await versions);
+    }
     if (found.inspectionId !== id) places.replace(id, found);
-    const finding = await readResult(store, found.inspectionId);
-    const outcome: Outcome | undefined = finding && { kind: 'result', finding };
-    if (outcome && places.settle(found.inspectionId, outcome)) onOutcome(outcome);
+    const finding = await readResult(producer.store, found.inspectionId);
+    return finding !== undefined && settle(options, places, found.inspectionId, finding);
   };
-  await pMap(ids, lookFor, { concurrency: 8 });
+  const found = await pMap(ids, lookFor, { concurrency: 8 });
+  return found.filter(Boolean).length;
 }
 
 /** The inspection by which an image counts as inspected or under way, enqueued where there was none. */

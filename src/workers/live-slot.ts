@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** How long a live job waits at most for somebody to see that all slots are taken. */
-const lookEveryMs = 20;
+const lookEveryMs = 10;
 
 /** What is used of BullMQ's Worker. */
 interface Slots {
