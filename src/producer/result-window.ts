@@ -165,7 +165,6 @@ function settle({ onOutcome }: WindowOptions, places: OrderedPlaces, inspectionI
 }
 
 /** @returns how many results were found */
-
 async function lookForResults(
   options: WindowOptions,
   places: OrderedPlaces,
