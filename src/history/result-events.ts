@@ -101,8 +101,12 @@ export function readResultEvents(redis: Redis, config: QueueConfig): ResultEvent
       holdsEntries = true;
     },
     async leave() {
-      const held = (await redis.xpending(key, group, '-', '+', 1, consumer)) as unknown[];
-      if (held.length === 0) await redis.xgroup('DELCONSUMER', key, group, consumer);
+      try {
+        const held = (await redis.xpending(key, group, '-', '+', 1, consumer)) as unknown[];
+        if (held.length === 0) await redis.xgroup('DELCONSUMER', key, group, consumer);
+      } catch (error) {
+        if (!messageOf(error).startsWith('NOGROUP')) throw error; // it never joined, or the group is gone with Redis
+      }
     },
   };
 }

@@ -21,11 +21,11 @@ export async function liveRedisOf(directory: string): Promise<RedisAddress | und
 
 /** Leaves the address of a new server. Throws STORE_IN_USE where another one answers. */
 export async function claimAddress(directory: string, address: RedisAddress): Promise<void> {
-  for (;;) {
+  // Placed first: who removed before there is anything to remove could take away what another server has just placed.
+  while (!(await place(directory, address, link))) {
     const left = await readAddress(directory);
     if (await liveRedisOf(directory)) throw storeInUse(directory, left?.pid);
     await removeAddress(directory, left);
-    if (await place(directory, address, link)) return; // false: another server came first
   }
 }
 
