@@ -44,7 +44,6 @@ function showBar(what: string, look: Look): RateProgress {
     format: `${what} {bar} {facts}`,
     stream: process.stderr,
     hideCursor: true,
-    noTTYOutput: false,
   });
   const bar = bars.create(1, 0, { facts: '' });
   const timer = setInterval(() => {

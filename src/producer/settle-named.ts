@@ -65,7 +65,7 @@ async function* pagesBehind({ store, config }: Producer, cursor: Cursor, since =
   for await (const { images, lastKey } of source.pages(after)) {
     const named = images.filter((image) => compareKeys(image.key, upTo) <= 0 && isUnseen(cursor, image));
     const read = await pMap(named, (image) => readIfUsable(image, cursor), { concurrency: 32 });
-    yield read.filter((image) => image !== undefined && dateOf(image.capturedAt) >= since) as CameraImage[];
+    yield read.filter((image) => image !== undefined).filter(({ capturedAt }) => dateOf(capturedAt) >= since);
     if (compareKeys(lastKey, upTo) >= 0) return;
   }
 }

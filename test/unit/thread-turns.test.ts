@@ -24,6 +24,7 @@ function workLoad(threads: number) {
       await settled();
     },
     running: () => [...begun.keys()].sort(),
+    begun: (name: string) => vi.waitUntil(() => begun.has(name)),
   };
 }
 
@@ -46,6 +47,7 @@ test('urgent work begins at once; from then on a thread is left free for it, for
   await load.end('a');
   expect(load.running()).toEqual(['b']);
   await load.end('b');
+  await load.begun('c');
   expect(load.running()).toEqual(['c']);
   vi.advanceTimersByTime(31_000);
   await load.end('c');
@@ -60,5 +62,26 @@ test('a single thread is not left free, but urgent work goes first', async () =>
   await load.end('a');
   expect(load.running()).toEqual(['live']);
   await load.end('live');
+  await load.begun('b');
   expect(load.running()).toEqual(['b']);
+});
+
+test('with few threads it rests as long as it worked while urgent work is expected', async () => {
+  const load = workLoad(2);
+  load.urgent('live');
+  await load.end('live');
+  load.behind('a');
+  load.behind('b');
+  expect(load.running()).toEqual(['a']);
+  vi.advanceTimersByTime(60);
+  await load.end('a');
+  expect(load.running()).toEqual([]);
+  await load.begun('b');
+  const many = workLoad(4);
+  many.urgent('live');
+  await many.end('live');
+  for (const name of ['a', 'b', 'c', 'd']) many.behind(name);
+  vi.advanceTimersByTime(60);
+  await many.end('a');
+  expect(many.running()).toEqual(['b', 'c', 'd']);
 });
