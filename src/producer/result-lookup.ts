@@ -1,4 +1,5 @@
 import pMap from 'p-map';
+import { dateOfInspection } from '../shared/keys.js';
 import { hasResult } from '../shared/results.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { resultIdsOf } from './originals.js';
@@ -44,6 +45,3 @@ export function createResultLookup(store: ObjectStore): ResultLookup {
     },
   };
 }
-
-/** UTC date of capture, yyyy-mm-dd, that stands in an inspection's id. */
-const dateOfInspection = (id: string): string => `${id.slice(2, 6)}-${id.slice(6, 8)}-${id.slice(8, 10)}`;

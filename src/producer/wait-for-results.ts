@@ -5,6 +5,7 @@ import {
   type Stage,
   stageNames,
 } from '../shared/contracts.js';
+import { dateOfInspection } from '../shared/keys.js';
 import type { Logger } from '../shared/logger.js';
 import { jobIdOf, lookAt, type Queues, streamKey } from '../shared/queues.js';
 import { connectRedis } from '../shared/redis.js';
@@ -100,7 +101,7 @@ export async function readEvents(
 
 /** Those of the inspections that have a result in the store. */
 export async function findFinished(store: ObjectStore, pending: ReadonlySet<string>): Promise<string[]> {
-  const dates = new Set([...pending].map((id) => `${id.slice(2, 6)}-${id.slice(6, 8)}-${id.slice(8, 10)}`));
+  const dates = new Set([...pending].map(dateOfInspection));
   const found: string[] = [];
   for (const date of dates) for (const id of await resultIdsOf(store, date)) if (pending.has(id)) found.push(id);
   return found;

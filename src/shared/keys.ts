@@ -24,11 +24,15 @@ export function imageKeyOf(camera: string, capturedAt: string, bytes: Uint8Array
   return `images/${camera}/${dateOf(capturedAt)}/${sha256(bytes).slice(0, 16)}-${safeName}`;
 }
 
-/** The folder of an inspection's result and artefacts; its date stands in the id. */
-export function inspectionFolder(inspectionId: string): string {
+/** UTC date of capture, yyyy-mm-dd, that stands in an inspection's id. */
+export function dateOfInspection(inspectionId: string): string {
   const [, year, month, day] = /^i-(\d{4})(\d{2})(\d{2})-/.exec(inspectionId)!;
-  return `inspections/${year}-${month}-${day}/${inspectionId}`;
+  return `${year}-${month}-${day}`;
 }
+
+/** The folder of an inspection's result and artefacts; its date stands in the id. */
+export const inspectionFolder = (inspectionId: string): string =>
+  `inspections/${dateOfInspection(inspectionId)}/${inspectionId}`;
 
 export const resultKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/result.json`;
 export const reviewKey = (inspectionId: string): string => `${inspectionFolder(inspectionId)}/review.json`;

@@ -11,7 +11,7 @@ import {
 import { errorCodes } from './errors.js';
 import { resultKey } from './keys.js';
 import { publish, type Queues } from './queues.js';
-import { getJson, jsonBytes, type ObjectStore } from './store/object-store.js';
+import { getJson, jsonBytes, listAll, type ObjectStore } from './store/object-store.js';
 
 /** The result of an inspection, undefined where there is none yet. */
 export async function readResult(store: ObjectStore, inspectionId: string): Promise<InspectionResult | undefined> {
@@ -31,16 +31,11 @@ export async function* listInspections(
   { from = '', to = '9999' }: { from?: string | undefined; to?: string | undefined } = {},
 ): AsyncGenerator<StoredResult> {
   const prefix = from === to ? `inspections/${from}/` : 'inspections/'; // of one day no page runs into the next
-  let after: string | undefined = `inspections/${from}`;
-  do {
-    const page = await store.list(prefix, { after, limit: 10_000 }); // a directory reads its names anew for each page
-    for (const { key, modifiedAt } of page.objects) {
-      const [, date, inspectionId, file] = key.split('/');
-      if (date! > to) return;
-      if (file === 'result.json') yield { inspectionId: inspectionId!, modifiedAt };
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for await (const { key, modifiedAt } of listAll(store, prefix, `inspections/${from}`)) {
+    const [, date, inspectionId, file] = key.split('/');
+    if (date! > to) return;
+    if (file === 'result.json') yield { inspectionId: inspectionId!, modifiedAt };
+  }
 }
 
 /** All results, oldest first; those of images captured before the date `since` are left out without reading them. */
