@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { startHistoryWriter } from '../history/writer.js';
 import { createProducer, enqueue, planInspection } from '../producer/enqueue.js';
 import { goodOriginals } from '../producer/good-originals.js';
 import { storeOriginal } from '../producer/originals.js';
@@ -68,6 +67,7 @@ export const demo = defineCommand(
       onRestart: () => remark('the embedded Redis was started again'),
     });
     const queues = openQueues(redis.url, session.config.queue, session.logger);
+    const { startHistoryWriter } = await import('../history/writer.js'); // LanceDB is large: not for --help
     const history = startHistoryWriter({ ...session, queues });
     try {
       await learn(session);

@@ -29,13 +29,15 @@ const commands = {
   bench: async () => (await import('./bench.js')).bench,
 };
 
-/** The command line with the named command alone, or with all where the name is none of them (or --help). */
+/** The command line with the named command alone, with none to tell the version, or else (--help, a wrong name) with all. */
 export async function createProgram(named = ''): Promise<Command> {
   const program = new Command('patchline')
     .description('Inspects images of manufactured parts through message queues and explains every score.')
     .version(patchlineVersion)
     .addHelpText('after', '\nStart with:\n  patchline demo --exit\n  patchline COMMAND --help');
-  const wanted = Object.hasOwn(commands, named) ? [commands[named as keyof typeof commands]] : Object.values(commands);
+  const isCommand = Object.hasOwn(commands, named);
+  const all = ['--version', '-V'].includes(named) ? [] : Object.values(commands);
+  const wanted = isCommand ? [commands[named as keyof typeof commands]] : all;
   for (const command of await Promise.all(wanted.map((load) => load()))) program.addCommand(command);
   return program;
 }

@@ -22,13 +22,12 @@ export const worker = defineCommand(
         connection,
         true,
       );
-      const pools = startPools(
-        stageNames.filter((stage) => names.includes(stage)),
-        { ...connection, classifiers, tables },
-      );
+      const stages = stageNames.filter((stage) => names.includes(stage));
+      // Threads start with a pool: who only runs a service needs none.
+      const pools = stages.length > 0 ? startPools(stages, { ...connection, classifiers, tables }) : undefined;
       answer(options, { stages: names }, []);
       remark(`working on ${names.join(', ')}`);
       await untilAskedToEnd();
-      await Promise.all([beside.close(), pools.close()]);
+      await Promise.all([beside.close(), pools?.close()]);
     });
   });
