@@ -1,3 +1,5 @@
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
+import { bundleClassifier } from '../fit/bundle-classifier.js';
 import {
   assertMethods,
   type EvaluateExplanationsOptions,
@@ -6,7 +8,6 @@ import {
   evaluateExplanations,
   judgedMethods,
 } from '../fit/evaluate-explanations.js';
-import { bundleClassifier, type ExplainedClassifier } from '../fit/explained-classifier.js';
 import {
   beatsChance,
   drawnLike,

@@ -1,11 +1,11 @@
 import { createDifferentiator, type Differentiator } from '../explain/differentiator.js';
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import { bindNetwork } from '../explain/network.js';
 import { createRowScorer, type Rows } from '../explain/rows.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
 import type { ModelProto } from '../shared/onnx/model.js';
 import { unpackModel } from '../shared/onnx/packed-model.js';
 import type { FloatTensor, RunGraph } from '../shared/onnx/run-graph.js';
-import type { ExplainedClassifier } from './explained-classifier.js';
 
 /** A classifier bound to images of one shape, whose score `target` speaks for a defect. */
 export interface BoundClassifier {

@@ -1,28 +1,12 @@
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import type { Bundle } from '../shared/bundle.js';
 import type { ClassifierHead } from '../shared/loaded-bundle.js';
 import { readNetwork } from '../shared/networks.js';
 import { createGraphBuilder } from '../shared/onnx/graph-builder.js';
-import type { ImageInput } from '../shared/onnx/image-input.js';
 import { readModel } from '../shared/onnx/model.js';
-import { type PackedModel, packModel } from '../shared/onnx/packed-model.js';
+import { packModel } from '../shared/onnx/packed-model.js';
 import { shareModel } from '../shared/onnx/session-cache.js';
 import { addEvenExposure } from '../shared/patchcore/patch-vectors.js';
-
-/** A good/defect classifier whose explanations are judged: the bundle's, or the product's own. */
-export interface ExplainedClassifier {
-  model: PackedModel;
-  input: ImageInput;
-  /** The tensor that class activation maps are made of. */
-  layer: string;
-  /** (N, K), before any activation. */
-  scores: string;
-  /** K: one score alone stands for two classes. */
-  classes: number;
-  /** Index of the class that means a defect. */
-  defect: number;
-  /** How scores become probabilities; one score alone: softmax of (0, score). */
-  activation: 'softmax' | 'sigmoid';
-}
 
 /**
  * The bundle's classifier as one network from images (N, 3, H, W) of 0..1 at the size of the bundle's input. It gives what

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import { methods as explainMethods } from '../explain/methods.js';
 import { stack } from '../explain/question.js';
 import { trainingPictureKey } from '../shared/bundle.js';
@@ -14,7 +15,6 @@ import type { FloatTensor } from '../shared/onnx/run-graph.js';
 import type { ObjectStore } from '../shared/store/object-store.js';
 import { isGood } from './evaluate.js';
 import type { JudgedImage } from './evaluate-images.js';
-import type { ExplainedClassifier } from './explained-classifier.js';
 import { type MethodSummary, summariseMethods } from './explanation-figures.js';
 import {
   anomalyMapName,

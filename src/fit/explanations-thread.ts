@@ -1,5 +1,6 @@
 import { Tensor } from 'onnxruntime-node';
 import { displayExplanation } from '../explain/display.js';
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import { measureFaithfulness } from '../explain/faithfulness/faithfulness.js';
 import { energyInMask, pointingGame } from '../explain/faithfulness/localisation.js';
 import { imageAxes } from '../explain/image-axes.js';
@@ -17,7 +18,6 @@ import { type FloatTensor, type RunGraph, runGraphKeeping } from '../shared/onnx
 import { sessionOf } from '../shared/onnx/session-cache.js';
 import { imageScore } from '../shared/patchcore/image-score.js';
 import { type BoundClassifier, bindClassifier } from './bound-classifier.js';
-import type { ExplainedClassifier } from './explained-classifier.js';
 import {
   anomalyMapName,
   type DrawnMap,

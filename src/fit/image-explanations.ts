@@ -1,7 +1,7 @@
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import type { PixelStatistics } from '../explain/faithfulness/pixel-statistics.js';
 import type { ScoringBundle } from '../shared/loaded-bundle.js';
 import type { FloatTensor } from '../shared/onnx/run-graph.js';
-import type { ExplainedClassifier } from './explained-classifier.js';
 
 // H, W: the bundle's input.
 

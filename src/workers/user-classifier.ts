@@ -1,28 +1,15 @@
 import { gradCamPlusPlus, pooledLinearGradCamPlusPlus } from '../explain/cam/grad-cam-plus-plus.js';
 import type { Differentiator } from '../explain/differentiator.js';
+import type { ExplainedClassifier } from '../explain/explained-classifier.js';
 import { PatchlineError } from '../shared/errors.js';
-import type { ImageInput } from '../shared/onnx/image-input.js';
-import type { PackedModel } from '../shared/onnx/packed-model.js';
 import type { FloatTensor, RunGraph } from '../shared/onnx/run-graph.js';
 
 // The explained layer is (1, C, h, w), the scores are (1, K).
 
 /** A product's own good/defect classifier, checked and ready to explain. */
-export interface UserClassifier {
-  /** Its outputs are `scores` and, of a closed form, `layer`. */
-  model: PackedModel;
-  input: ImageInput;
-  layer: string;
-  /** (1, K), before any activation. */
-  scores: string;
-  /** K: one score alone stands for two classes. */
-  classes: number;
-  /** Index of the class that means a defect. */
-  defect: number;
+export interface UserClassifier extends ExplainedClassifier {
   /** One for each class. */
   labels: string[];
-  /** How scores become probabilities; one score alone: softmax of (0, score). */
-  activation: 'softmax' | 'sigmoid';
   /** Where the score of a defect is weights (C) · mean of each channel of `layer` + bias: it needs no backward pass. */
   closedForm?: { weights: Float64Array; bias: number };
 }

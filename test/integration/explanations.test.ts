@@ -1,9 +1,10 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { ExplainedClassifier } from '../../src/explain/explained-classifier.js';
 import { requireMethod } from '../../src/explain/methods.js';
 import { bindClassifier } from '../../src/fit/bound-classifier.js';
-import { bundleClassifier, type ExplainedClassifier } from '../../src/fit/explained-classifier.js';
+import { bundleClassifier } from '../../src/fit/bundle-classifier.js';
 import { type Compute, createCompute } from '../../src/shared/compute.js';
 import { type LoadedBundle, loadBundle } from '../../src/shared/loaded-bundle.js';
 import { expectArray, readNpy } from '../../src/shared/npy.js';
